@@ -1,0 +1,1 @@
+export { RouteRegistry } from './route-registry.ts';
