@@ -41,7 +41,15 @@ export interface SandboxSpec {
 }
 
 /** Why a sandbox is no more. */
-export type DeathReason = 'killed' | 'timeout' | 'oom' | 'disk_full' | 'crashed' | 'node_lost' | 'start_failed' | 'shutdown';
+export type DeathReason =
+  | 'killed'
+  | 'timeout'
+  | 'oom'
+  | 'disk_full'
+  | 'crashed'
+  | 'node_lost'
+  | 'start_failed'
+  | 'shutdown';
 
 /** A sandbox that runs. */
 export interface RunningSandbox {

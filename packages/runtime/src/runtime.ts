@@ -58,7 +58,12 @@ export interface Runtime {
   /** Starts a guest from a memory image; the files must be those of the moment of the checkpoint. */
   restore(spec: GuestSpec, imageDirectory: string, signal: AbortSignal): Promise<void>;
   /** Writes the guest's memory to a folder that must not exist yet; all or nothing. The guest ends unless `leaveRunning`. */
-  checkpoint(id: string, imageDirectory: string, options: { leaveRunning: boolean }, signal: AbortSignal): Promise<void>;
+  checkpoint(
+    id: string,
+    imageDirectory: string,
+    options: { leaveRunning: boolean },
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Stops every process of the guest in place; it uses no CPU until thawed. */
   freeze(id: string): Promise<void>;
   thaw(id: string): Promise<void>;
