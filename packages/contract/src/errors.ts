@@ -27,6 +27,15 @@ export const ERROR_CATALOGUE = {
   template_not_found: { status: 404, fault: 'user', retry: false, remedy: 'List the templates with GET /templates.' },
   not_found: { status: 404, fault: 'user', retry: false, remedy: 'See /openapi.json for the routes there are.' },
   conflict: { status: 409, fault: 'user', retry: false, remedy: 'Look at the present state and decide again.' },
+  gone: { status: 410, fault: 'user', retry: false, remedy: 'Use what the message names instead.' },
+  request_timeout: { status: 408, fault: 'user', retry: true, remedy: 'Send the whole request at once.' },
+  headers_too_large: { status: 431, fault: 'user', retry: false, remedy: 'Send fewer or shorter headers.' },
+  idempotency_in_progress: {
+    status: 409,
+    fault: 'user',
+    retry: true,
+    remedy: 'Wait for the first request with this Idempotency-Key, then ask again.',
+  },
   idempotency_request_mismatch: {
     status: 422,
     fault: 'user',
