@@ -1,0 +1,1 @@
+export { type Base, type BaseConfig, type BaseOptions, ensureBase, provisionBase } from './base.ts';
