@@ -1,1 +1,2 @@
+export { type GvisorOptions, type GvisorPlatform, openGvisor } from './gvisor/gvisor.ts';
 export type * from './runtime.ts';

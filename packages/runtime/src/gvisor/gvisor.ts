@@ -1,0 +1,284 @@
+import { execFile } from 'node:child_process';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { AtollError } from '@atoll/contract';
+import type { Logger } from 'pino';
+import type { GuestSpec, Runtime } from '../runtime.ts';
+import { openCgroups } from './cgroups.ts';
+import { createGuestLocks } from './guest-locks.ts';
+import { prepareGuestTmp } from './guest-tmp.ts';
+import { planOciSpec } from './oci-spec.ts';
+import { createRunscCommand } from './runsc-command.ts';
+import { listRunscGuests, readSandboxPid, removeRunscFiles, unpinNullNetwork } from './runsc-state.ts';
+
+/** Starts take a tenth of a second; on a host that starts many at once, seconds. */
+const BOOT_DEADLINE_MS = 30_000;
+/** Reads the image, in the worst case gigabytes from a slow disk. */
+const RESTORE_DEADLINE_MS = 60_000;
+const CHECKPOINT_DEADLINE_MS = 120_000;
+const VERSION_DEADLINE_MS = 10_000;
+
+/** What a complete memory image consists of. */
+const IMAGE_FILES = ['checkpoint.img', 'pages.img', 'pages_meta.img'] as const;
+
+/** How gVisor reaches the guest's memory and system calls. `kvm` needs a usable /dev/kvm. */
+export type GvisorPlatform = 'systrap' | 'kvm' | 'ptrace';
+
+export interface GvisorOptions {
+  /** The runsc executable (see `findRunsc`). */
+  readonly runscPath: string;
+  /** Folder for bundles and runsc's own state; one runtime at a time. */
+  readonly stateDir: string;
+  /** Name of the control group below which all guests get theirs: `^[a-z0-9-]+$`. */
+  readonly cgroupParent: string;
+  /** Default: systrap, which works everywhere. */
+  readonly platform?: GvisorPlatform;
+  readonly logger: Logger;
+}
+
+/**
+ * The gVisor runtime: each guest is one runsc sandbox process with a small file server ("gofer") beside it, both in
+ * the guest's control group. All state is in `stateDir` and the control groups, so a new object on the same folder
+ * goes on where an earlier process of ours stopped.
+ */
+export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
+  const stateDir = resolve(options.stateDir);
+  const runscRoot = join(stateDir, 'runsc');
+  const guestsDir = join(stateDir, 'guests');
+  const logger = options.logger.child({ component: 'gvisor' });
+
+  const version = await readVersion(options.runscPath);
+  await mkdir(runscRoot, { recursive: true, mode: 0o711 });
+  await mkdir(guestsDir, { recursive: true, mode: 0o700 });
+  const cgroups = await openCgroups({ parent: options.cgroupParent });
+  const maxOpenFiles = await readMaxOpenFiles();
+  const locks = createGuestLocks();
+  /** Sandbox process of guests met so far; runsc's state file has it too, but reading that is 20 times slower. */
+  const sandboxPids = new Map<string, number>();
+  /** Guests being made: while there are any, what they share must stay. */
+  let starting = 0;
+
+  const runsc = createRunscCommand({
+    runscPath: options.runscPath,
+    flags: [
+      `--root=${runscRoot}`,
+      `--platform=${options.platform ?? 'systrap'}`,
+      // Guests write to the host's overlay: files survive a crash of the sandbox and obey the disk's limit.
+      '--overlay2=none',
+      // sudo works inside.
+      '--allow-suid',
+      // ping and tcpdump work inside; what may leave the guest is decided outside of it, on the host's interface.
+      '--net-raw',
+      // The host's settings are `atoll doctor`'s business, not each start's.
+      '--host-settings=ignore',
+      // A restored guest has another host name, environment and limits than the one that was saved.
+      '--restore-spec-validation=ignore',
+    ],
+  });
+
+  const guestDir = (id: string): string => join(guestsDir, id);
+  const logPath = (id: string): string => join(guestDir(id), 'runsc.log');
+
+  async function start(
+    spec: GuestSpec,
+    call: { args: string[]; deadlineMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    requireGuestId(spec.id);
+    call.signal.throwIfAborted();
+    starting += 1;
+    try {
+      await locks.exclusively(spec.id, async () => {
+        // 1. The guest's folder, which also reserves its id.
+        try {
+          await mkdir(guestDir(spec.id), { mode: 0o700 });
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+          throw new AtollError('conflict', `There is a guest ${spec.id} already.`, { cause: error });
+        }
+        try {
+          // 2. Its control group with the limits, before anything runs, and its bundle.
+          const ociSpec = planOciSpec(spec, { cgroupsPath: cgroups.pathForRunsc(spec.id), maxOpenFiles });
+          await Promise.all([
+            cgroups.create(spec.id, spec.limits),
+            writeFile(join(guestDir(spec.id), 'config.json'), JSON.stringify(ociSpec), { mode: 0o600 }),
+            prepareGuestTmp(spec.rootfs),
+          ]);
+          // 3. The guest.
+          await runsc({
+            args: [...call.args, `-bundle=${guestDir(spec.id)}`, spec.id],
+            logPath: logPath(spec.id),
+            deadlineMs: call.deadlineMs,
+            signal: call.signal,
+          });
+          sandboxPids.set(spec.id, await readSandboxPid(runscRoot, spec.id));
+        } catch (error) {
+          await remove(spec.id).catch((undoError: unknown) => {
+            logger.error({ err: undoError, guest: spec.id }, 'undoing a failed start failed; it is left for reaping');
+          });
+          throw error;
+        }
+      });
+    } finally {
+      starting -= 1;
+    }
+  }
+
+  /** Ends the guest's processes and removes everything that was made for it. */
+  async function remove(id: string): Promise<void> {
+    // Not `runsc delete`: it starts a process, waits for nothing we could not see, and knows less than the control group.
+    await cgroups.killAll(id);
+    sandboxPids.delete(id);
+    await Promise.all([cgroups.remove(id), removeRunscFiles(runscRoot, id)]);
+    await rm(guestDir(id), { recursive: true, force: true });
+    if (starting === 0 && (await readdir(guestsDir)).length === 0) await removeShared();
+  }
+
+  /** What all guests share goes with the last one, so that an idle host shows nothing of ours. */
+  async function removeShared(): Promise<void> {
+    await unpinNullNetwork(runscRoot);
+  }
+
+  async function requireAlive(id: string): Promise<void> {
+    requireGuestId(id);
+    if (!(await isAlive(id))) throw new AtollError('sandbox_not_found', `There is no live guest ${id}.`);
+  }
+
+  async function isAlive(id: string): Promise<boolean> {
+    const pid = sandboxPids.get(id) ?? (await readSandboxPid(runscRoot, id).catch(() => undefined));
+    if (pid === undefined) return false;
+    sandboxPids.set(id, pid);
+    // In the guest's own control group a process id cannot be somebody else's, however often ids were reused.
+    return (await cgroups.processes(id)).includes(pid);
+  }
+
+  return {
+    name: 'gvisor',
+    version,
+
+    async boot(spec, signal) {
+      await start(spec, { args: ['run', '-detach'], deadlineMs: BOOT_DEADLINE_MS, signal });
+    },
+
+    async restore(spec, imageDirectory, signal) {
+      await requireImage(imageDirectory);
+      // -background: the guest runs while its pages are still being read.
+      const args = ['restore', '-detach', '-background', `-image-path=${resolve(imageDirectory)}`];
+      await start(spec, { args, deadlineMs: RESTORE_DEADLINE_MS, signal });
+    },
+
+    async checkpoint(id, imageDirectory, { leaveRunning }, signal) {
+      await requireAlive(id);
+      await locks.exclusively(id, async () => {
+        if (await cgroups.isFrozen(id)) {
+          throw new AtollError('conflict', `Guest ${id} is frozen and cannot write its memory; thaw it first.`);
+        }
+        const image = resolve(imageDirectory);
+        if (await exists(image)) throw new AtollError('conflict', `There is something at ${image} already.`);
+        const partial = `${image}.partial`;
+        await rm(partial, { recursive: true, force: true });
+        await mkdir(partial, { recursive: true, mode: 0o700 });
+        try {
+          await runsc({
+            args: [
+              'checkpoint',
+              `-image-path=${partial}`,
+              '-compression=none',
+              ...(leaveRunning ? ['-leave-running'] : []),
+              id,
+            ],
+            logPath: logPath(id),
+            deadlineMs: CHECKPOINT_DEADLINE_MS,
+            signal,
+          });
+          await requireImage(partial);
+          await rename(partial, image);
+        } catch (error) {
+          await rm(partial, { recursive: true, force: true });
+          throw error;
+        }
+        if (!leaveRunning) await remove(id);
+      });
+    },
+
+    async freeze(id) {
+      await requireAlive(id);
+      await cgroups.freeze(id);
+    },
+
+    async thaw(id) {
+      await requireAlive(id);
+      await cgroups.thaw(id);
+    },
+
+    async kill(id) {
+      requireGuestId(id);
+      await locks.exclusively(id, () => remove(id));
+    },
+
+    async usage(id) {
+      await requireAlive(id);
+      return await cgroups.usage(id);
+    },
+
+    async updateLimits(id, limits) {
+      await requireAlive(id);
+      await cgroups.setLimits(id, limits);
+    },
+
+    async list() {
+      const [folders, groups, states] = await Promise.all([
+        readdir(guestsDir),
+        cgroups.list(),
+        listRunscGuests(runscRoot),
+      ]);
+      const ids = [...new Set([...folders, ...groups, ...states])].toSorted();
+      return await Promise.all(ids.map(async (id) => ({ id, alive: await isAlive(id) })));
+    },
+
+    isAlive,
+  };
+}
+
+/** Ids become paths and names of control groups. */
+function requireGuestId(id: string): void {
+  if (!/^[a-z0-9]{1,64}$/.test(id)) throw new AtollError('invalid_request', `"${id}" is not a guest id.`);
+}
+
+async function requireImage(imageDirectory: string): Promise<void> {
+  for (const name of IMAGE_FILES) {
+    const size = await stat(join(imageDirectory, name)).then(
+      (stats) => stats.size,
+      () => 0,
+    );
+    // pages.img may be empty only if the guest had no memory, which no guest has.
+    if (size === 0) {
+      throw new AtollError('internal_server_error', `The memory image ${imageDirectory} is incomplete: no ${name}.`);
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function readVersion(runscPath: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(runscPath, ['--version'], { timeout: VERSION_DEADLINE_MS }).catch(
+    (error: unknown) => {
+      throw new AtollError('internal_server_error', `${runscPath} is not a runsc that runs here.`, { cause: error });
+    },
+  );
+  const version = /^runsc version (\S+)/m.exec(stdout)?.[1];
+  if (version === undefined) throw new AtollError('internal_server_error', `${runscPath} does not name its version.`);
+  return version;
+}
+
+/** The most files a process of ours may have open: gVisor opens the guest's files on its behalf. */
+async function readMaxOpenFiles(): Promise<number> {
+  const limits = await readFile('/proc/self/limits', 'utf8');
+  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
+  return Math.min(Number(hard ?? 4096), 1_048_576);
+}
