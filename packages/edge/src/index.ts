@@ -1,0 +1,3 @@
+export { openEdge } from './edge.ts';
+export { DEFAULT_EDGE_LIMITS, type Edge, type EdgeLimits, type EdgeOptions } from './options.ts';
+export { signFile } from './signature-search.ts';
