@@ -1,0 +1,212 @@
+import { randomBytes } from 'node:crypto';
+import { AtollError, DEFAULT_EGRESS, type EgressPolicy } from '@atoll/contract';
+import type { BuildManifest, StartMode } from '../builds/build-manifest.ts';
+import { initEnvd, waitUntilHealthy } from '../guest/envd-client.ts';
+import { guestPlan } from '../guest/guest-plan.ts';
+import { hostnameOf, identityFiles, writeIdentityFiles } from '../guest/identity-files.ts';
+import type { Operation, Step, StepContext } from '../journal/run-steps.ts';
+import type { Slot } from '../network/slots.ts';
+import type { NodeParts } from '../node-parts.ts';
+import type { SandboxDisk } from '../storage/disks.ts';
+import type { Assignment } from './manifest.ts';
+import type { ReadyGuest, Shape } from './sandbox-table.ts';
+
+/** How long a guest may take to answer after it was restored, in milliseconds; after that it is booted instead. */
+const RESTORE_DEADLINE_MS = 5_000;
+
+/** How long a guest may take to answer after it was booted, in milliseconds. */
+const BOOT_DEADLINE_MS = 20_000;
+
+/** What the steps of a start work on. `subject` is the sandbox's id; what undoing needs is in `facts`. */
+export interface StartContext extends StepContext {
+  readonly shape: Shape;
+  readonly build: BuildManifest;
+  readonly mode: StartMode;
+  /** Absent for a guest of the pool. */
+  readonly assignment?: Assignment;
+  slot?: Slot;
+  disk?: SandboxDisk;
+}
+
+/** The operations that bring a sandbox up, in the order in which they happen on the host. */
+export interface StartOperations {
+  /** A sandbox from nothing. */
+  readonly create: Operation<StartContext>;
+  /** A guest for the pool from nothing: ready, untouched, frozen. */
+  readonly fill: Operation<StartContext>;
+  /** A guest of the pool becomes somebody's sandbox. When it fails the guest is gone: nobody else may have it. */
+  readonly assign: Operation<StartContext>;
+  /** A guest for measuring and building: started as for a create, told nothing. */
+  readonly trial: Operation<StartContext>;
+}
+
+/** Writes the steps of all start operations down for one node. */
+export function startOperations(parts: NodeParts): StartOperations {
+  const { settings, manifests } = parts;
+  const { runtime, slots, disks } = settings;
+
+  const takeSlot: Step<StartContext> = {
+    name: 'slot',
+    async act(context) {
+      context.slot = await slots.acquire();
+      context.facts.slotIndex = context.slot.index;
+    },
+    async undo({ facts }) {
+      if (typeof facts.slotIndex === 'number') await slots.release(facts.slotIndex);
+    },
+  };
+
+  /** Before anything of the guest runs, or before it runs again: rules come first. */
+  const applyEgress: Step<StartContext> = {
+    name: 'egress',
+    async act(context) {
+      const egress = context.assignment?.spec.egress;
+      if (egress !== undefined && !isDefault(egress)) await slots.applyEgress(slotOf(context), egress);
+    },
+  };
+
+  const stackDisk: Step<StartContext> = {
+    name: 'disk',
+    async act(context) {
+      const layers = parts.builds.layerPaths(context.build);
+      context.disk = await disks.create(context.subject, { layers, sizeMiB: context.shape.resources.diskMiB });
+    },
+    undo: ({ subject }) => disks.destroy(subject),
+  };
+
+  const writeIdentity: Step<StartContext> = {
+    name: 'identity',
+    async act(context) {
+      const files = identityFiles({ hostname: hostnameOf(context.subject), gateway: slotOf(context).gateway });
+      await writeIdentityFiles(diskOf(context).rootfs, files);
+    },
+  };
+
+  const writeManifest: Step<StartContext> = {
+    name: 'manifest',
+    async act(context) {
+      await manifests.write({
+        sandboxId: context.subject,
+        ...context.shape,
+        slotIndex: slotOf(context).index,
+        hostBootId: parts.hostBootId,
+        ...(context.assignment === undefined ? {} : { assignment: context.assignment }),
+      });
+    },
+    undo: ({ subject }) => manifests.remove(subject),
+  };
+
+  const startGuest: Step<StartContext> = {
+    name: 'guest',
+    async act(context, signal) {
+      const plan = guestPlan({
+        sandboxId: context.subject,
+        resources: context.shape.resources,
+        maxProcesses: settings.maxProcesses,
+        slot: slotOf(context),
+        disk: diskOf(context),
+        bundle: parts.bundle,
+      });
+      if (context.mode === 'boot') await runtime.boot(plan, signal);
+      else await runtime.restore(plan, parts.builds.imageDirectory(context.build.buildId), signal);
+    },
+    undo: ({ subject }) => runtime.kill(subject),
+  };
+
+  const awaitHealth: Step<StartContext> = {
+    name: 'health',
+    async act(context, signal) {
+      const deadline = context.mode === 'restore' ? RESTORE_DEADLINE_MS : BOOT_DEADLINE_MS;
+      const late = AbortSignal.timeout(deadline);
+      await waitUntilHealthy(slotOf(context).address, AbortSignal.any([signal, late])).catch((error: unknown) => {
+        if (!late.aborted || signal.aborted) throw error;
+        const message = `The guest did not answer within ${deadline} ms of its ${context.mode}.`;
+        throw new AtollError('sandbox_create_failed', message, { cause: error });
+      });
+    },
+  };
+
+  const freeze: Step<StartContext> = {
+    name: 'freeze',
+    act: (context) => runtime.freeze(context.subject),
+  };
+
+  const thaw: Step<StartContext> = {
+    name: 'thaw',
+    act: (context) => runtime.thaw(context.subject),
+  };
+
+  const initialise: Step<StartContext> = {
+    name: 'init',
+    async act(context, signal) {
+      const { build, assignment, subject } = context;
+      if (assignment === undefined) throw new AtollError('internal_server_error', `Sandbox ${subject} has no owner.`);
+      const { spec, lifecycleId } = assignment;
+      await initEnvd(
+        slotOf(context).address,
+        {
+          envVars: { ...build.env, ...spec.envVars },
+          ...(spec.envdAccessToken === undefined ? {} : { accessToken: spec.envdAccessToken }),
+          defaultUser: build.user,
+          defaultWorkdir: build.workdir,
+          sandboxId: subject,
+          templateId: spec.templateId,
+          hostname: hostnameOf(subject),
+          lifecycleID: lifecycleId,
+          randomSeed: randomBytes(32).toString('base64'),
+        },
+        signal,
+      );
+    },
+  };
+
+  /** Does nothing but promise: from here on the guest is either its owner's or nobody's. */
+  const take: Step<StartContext> = {
+    name: 'take',
+    act: () => Promise.resolve(),
+    async undo(context) {
+      await startGuest.undo?.(context);
+      await Promise.all([takeSlot.undo?.(context), stackDisk.undo?.(context)]);
+      await manifests.remove(context.subject);
+    },
+  };
+
+  // Undone in reverse: the guest ends before its slot and its files go.
+  const place = [takeSlot, applyEgress, stackDisk, writeIdentity, writeManifest];
+  const run = [startGuest, awaitHealth];
+  return {
+    create: { name: 'create', steps: [...place, ...run, initialise] },
+    fill: { name: 'fill', steps: [...place, ...run, freeze] },
+    assign: { name: 'assign', steps: [take, writeManifestOfOwner(writeManifest), applyEgress, thaw, initialise] },
+    trial: { name: 'trial', steps: [...place, ...run] },
+  };
+}
+
+/** Overwrites the manifest of the pool with the owner's. Undone by the step before it, which removes everything. */
+function writeManifestOfOwner(step: Step<StartContext>): Step<StartContext> {
+  return { name: step.name, act: step.act };
+}
+
+/** The guest that a finished start has made. */
+export function readyGuest(context: StartContext): ReadyGuest {
+  return { id: context.subject, shape: context.shape, slot: slotOf(context), disk: diskOf(context) };
+}
+
+function slotOf(context: StartContext): Slot {
+  if (context.slot === undefined) throw new AtollError('internal_server_error', 'The sandbox has no slot yet.');
+  return context.slot;
+}
+
+function diskOf(context: StartContext): SandboxDisk {
+  if (context.disk === undefined) throw new AtollError('internal_server_error', 'The sandbox has no disk yet.');
+  return context.disk;
+}
+
+/** A slot comes with the default policy in force; replacing it by itself would cost 16 ms. */
+function isDefault(egress: EgressPolicy): boolean {
+  return (
+    egress.allowOut.length + egress.denyOut.length + egress.ports.length === 0 &&
+    egress.dnsServers === DEFAULT_EGRESS.dnsServers &&
+    egress.resolvers === DEFAULT_EGRESS.resolvers
+  );
+}
