@@ -54,3 +54,16 @@ export function formatRange(range: AddressRange): string {
     ? formatAddress(range.first)
     : `${formatAddress(range.first)}-${formatAddress(range.last)}`;
 }
+
+/** The fewest CIDRs that hold exactly the addresses of a range. */
+export function coverWithCidrs(range: AddressRange): string[] {
+  const cidrs: string[] = [];
+  for (let first = range.first; first <= range.last; ) {
+    let bits = 32;
+    // Widen while the block stays aligned and within the range.
+    while (bits > 0 && first % 2 ** (33 - bits) === 0 && first + 2 ** (33 - bits) - 1 <= range.last) bits -= 1;
+    cidrs.push(`${formatAddress(first)}/${bits}`);
+    first += 2 ** (32 - bits);
+  }
+  return cidrs;
+}

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { AtollError } from '@atoll/contract';
 import { CommandFailed, runCommand } from './command.ts';
 import { GATEWAY_ADDRESS, GUEST_MAC, HOST_MAC, NAMESPACE_DIRECTORY, type SlotLayout } from './slot-layout.ts';
 import type { Slot } from './slots.ts';
@@ -70,20 +71,28 @@ export async function findLinks(layout: SlotLayout): Promise<{ namespaces: Set<n
 
 /**
  * The address that guests see as the host, and the resolver's. On the loopback interface it is there before the first
- * slot and needs no kernel module.
+ * slot and needs no kernel module. Throws `invalid_request` when another instance has it.
  */
 export async function addHostAddress(layout: SlotLayout): Promise<void> {
-  const address = `${layout.hostAddress}/32`;
+  const { hostAddress, hostAddressLabel } = layout;
+  const present = await runCommand('ip', ['-oneline', 'address', 'show', 'to', hostAddress]);
+  if (present.includes(` ${hostAddressLabel}\\`)) return;
+  if (present !== '') {
+    throw new AtollError(
+      'invalid_request',
+      `The address ${hostAddress} is in use on this host; give this instance a range of guest addresses of its own.`,
+    );
+  }
   await runCommand('ip', [
     'address',
-    'replace',
-    address,
+    'add',
+    `${hostAddress}/32`,
     'dev',
     'lo',
     'scope',
     'link',
     'label',
-    layout.hostAddressLabel,
+    hostAddressLabel,
   ]);
 }
 
