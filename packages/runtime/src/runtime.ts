@@ -9,7 +9,7 @@ export interface GuestMount {
 export interface GuestLimits {
   readonly cpuCount: number;
   readonly memoryMiB: number;
-  /** Processes and threads on the host side of the guest. */
+  /** Processes and threads that exist inside the guest at once; one more fork fails there with EAGAIN. */
   readonly maxProcesses: number;
 }
 
@@ -69,6 +69,7 @@ export interface Runtime {
   thaw(id: string): Promise<void>;
   /** Ends a guest, frozen or not, and removes all the runtime made for it. Ending one that is gone is not an error. */
   kill(id: string): Promise<void>;
+  /** Answers for a guest that died too, until it is killed: so its end can be told to be for want of memory. */
   usage(id: string): Promise<GuestUsage>;
   /** Changes the limits of a live guest. */
   updateLimits(id: string, limits: GuestLimits): Promise<void>;

@@ -13,7 +13,7 @@ import {
   untilSettled,
   writeControl,
 } from './cgroup-files.ts';
-import { CPU_PERIOD_US, type GuestCgroups } from './cgroups.ts';
+import { CPU_PERIOD_US, type GuestCgroups, maxHostTasks } from './cgroups.ts';
 
 const MIB = 1024 * 1024;
 
@@ -48,7 +48,7 @@ export async function openCgroupsV1(options: {
         limits.cpuCount === 0 ? '-1' : String(Math.round(limits.cpuCount * CPU_PERIOD_US)),
       ),
       writeMemoryLimit(file('memory', id, ''), memory),
-      writeControl(file('pids', id, 'pids.max'), limits.maxProcesses === 0 ? 'max' : String(limits.maxProcesses)),
+      writeControl(file('pids', id, 'pids.max'), maxHostTasks(limits.maxProcesses)),
     ]);
   }
 

@@ -13,7 +13,7 @@ import {
   untilSettled,
   writeControl,
 } from './cgroup-files.ts';
-import { CPU_PERIOD_US, type GuestCgroups } from './cgroups.ts';
+import { CPU_PERIOD_US, type GuestCgroups, maxHostTasks } from './cgroups.ts';
 
 const MIB = 1024 * 1024;
 
@@ -43,7 +43,7 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
       writeControl(file(id, 'memory.max'), limits.memoryMiB === 0 ? 'max' : String(limits.memoryMiB * MIB)),
       // Not there on kernels that do not count swap.
       writeControl(file(id, 'memory.swap.max'), limits.memoryMiB === 0 ? 'max' : '0').catch(ignoreGone),
-      writeControl(file(id, 'pids.max'), limits.maxProcesses === 0 ? 'max' : String(limits.maxProcesses)),
+      writeControl(file(id, 'pids.max'), maxHostTasks(limits.maxProcesses)),
     ]);
   }
 

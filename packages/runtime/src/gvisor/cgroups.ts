@@ -31,6 +31,15 @@ export interface GuestCgroups {
   removeParent(): Promise<void>;
 }
 
+/**
+ * Host processes and threads a guest may have: a backstop for the host only. gVisor's kernel dies when it cannot make a
+ * thread, so the limit that guests meet is the one inside (see `limitGuestProcesses`); a guest process needs two host
+ * processes, and the kernel a few hundred threads when all of them are busy.
+ */
+export function maxHostTasks(maxProcesses: number): string {
+  return maxProcesses === 0 ? 'max' : String(maxProcesses * 4 + 1000);
+}
+
 /** CPU period of the kernel's bandwidth control in microseconds; quota = cores x period. */
 export const CPU_PERIOD_US = 100_000;
 

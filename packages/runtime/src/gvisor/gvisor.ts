@@ -1,16 +1,19 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { AtollError } from '@atoll/contract';
 import type { Logger } from 'pino';
 import type { GuestSpec, Runtime } from '../runtime.ts';
+import { isGone } from './cgroup-files.ts';
 import { openCgroups } from './cgroups.ts';
+import { limitGuestProcesses } from './control-socket.ts';
 import { createGuestLocks } from './guest-locks.ts';
 import { prepareGuestTmp } from './guest-tmp.ts';
 import { planOciSpec } from './oci-spec.ts';
+import { orderOutOfMemory } from './oom-order.ts';
 import { createRunscCommand } from './runsc-command.ts';
-import { listRunscGuests, readSandboxPid, removeRunscFiles, unpinNullNetwork } from './runsc-state.ts';
+import { listRunscGuests, readGuestKernel, removeRunscFiles, unpinNullNetwork } from './runsc-state.ts';
 
 /** Starts take a tenth of a second; on a host that starts many at once, seconds. */
 const BOOT_DEADLINE_MS = 30_000;
@@ -19,8 +22,14 @@ const RESTORE_DEADLINE_MS = 60_000;
 const CHECKPOINT_DEADLINE_MS = 120_000;
 const VERSION_DEADLINE_MS = 10_000;
 
+/**
+ * In a guest's folder and in a memory image: the id under which the guest was once booted. Its kernel keeps that name
+ * for the guest's own control group, however often it is saved and restored under other ids.
+ */
+const ORIGIN_FILE = 'origin';
+
 /** What a complete memory image consists of. */
-const IMAGE_FILES = ['checkpoint.img', 'pages.img', 'pages_meta.img'] as const;
+const IMAGE_FILES = ['checkpoint.img', 'pages.img', 'pages_meta.img', ORIGIN_FILE] as const;
 
 /** How gVisor reaches the guest's memory and system calls. `kvm` needs a usable /dev/kvm. */
 export type GvisorPlatform = 'systrap' | 'kvm' | 'ptrace';
@@ -35,6 +44,14 @@ export interface GvisorOptions {
   /** Default: systrap, which works everywhere. */
   readonly platform?: GvisorPlatform;
   readonly logger: Logger;
+}
+
+/** How a guest comes to life: booted or restored. */
+interface StartCall {
+  readonly args: readonly string[];
+  readonly origin: string;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -72,6 +89,8 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
       '--net-raw',
       // The host's settings are `atoll doctor`'s business, not each start's.
       '--host-settings=ignore',
+      // The guest's own control groups are version 2 (see limitGuestProcesses).
+      '--in-sandbox-cgroup=v2',
       // A restored guest has another host name, environment and limits than the one that was saved.
       '--restore-spec-validation=ignore',
     ],
@@ -80,10 +99,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
   const guestDir = (id: string): string => join(guestsDir, id);
   const logPath = (id: string): string => join(guestDir(id), 'runsc.log');
 
-  async function start(
-    spec: GuestSpec,
-    call: { args: string[]; deadlineMs: number; signal: AbortSignal },
-  ): Promise<void> {
+  async function start(spec: GuestSpec, call: StartCall): Promise<void> {
     requireGuestId(spec.id);
     call.signal.throwIfAborted();
     starting += 1;
@@ -102,6 +118,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
           await Promise.all([
             cgroups.create(spec.id, spec.limits),
             writeFile(join(guestDir(spec.id), 'config.json'), JSON.stringify(ociSpec), { mode: 0o600 }),
+            writeFile(join(guestDir(spec.id), ORIGIN_FILE), call.origin),
             prepareGuestTmp(spec.rootfs),
           ]);
           // 3. The guest.
@@ -111,7 +128,13 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
             deadlineMs: call.deadlineMs,
             signal: call.signal,
           });
-          sandboxPids.set(spec.id, await readSandboxPid(runscRoot, spec.id));
+          // 4. What can only be said of a running guest.
+          const kernel = await readGuestKernel(runscRoot, spec.id);
+          sandboxPids.set(spec.id, kernel.sandboxPid);
+          await Promise.all([
+            cgroups.processes(spec.id).then((group) => orderOutOfMemory(group, [kernel.sandboxPid, kernel.goferPid])),
+            limitGuestProcesses(runscRoot, spec.id, { origin: call.origin, maxProcesses: spec.limits.maxProcesses }),
+          ]);
         } catch (error) {
           await remove(spec.id).catch((undoError: unknown) => {
             logger.error({ err: undoError, guest: spec.id }, 'undoing a failed start failed; it is left for reaping');
@@ -145,7 +168,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
   }
 
   async function isAlive(id: string): Promise<boolean> {
-    const pid = sandboxPids.get(id) ?? (await readSandboxPid(runscRoot, id).catch(() => undefined));
+    const pid = sandboxPids.get(id) ?? (await readGuestKernel(runscRoot, id).catch(() => undefined))?.sandboxPid;
     if (pid === undefined) return false;
     sandboxPids.set(id, pid);
     // In the guest's own control group a process id cannot be somebody else's, however often ids were reused.
@@ -157,14 +180,15 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     version,
 
     async boot(spec, signal) {
-      await start(spec, { args: ['run', '-detach'], deadlineMs: BOOT_DEADLINE_MS, signal });
+      await start(spec, { args: ['run', '-detach'], origin: spec.id, deadlineMs: BOOT_DEADLINE_MS, signal });
     },
 
     async restore(spec, imageDirectory, signal) {
       await requireImage(imageDirectory);
       // -background: the guest runs while its pages are still being read.
       const args = ['restore', '-detach', '-background', `-image-path=${resolve(imageDirectory)}`];
-      await start(spec, { args, deadlineMs: RESTORE_DEADLINE_MS, signal });
+      const origin = await readFile(join(imageDirectory, ORIGIN_FILE), 'utf8');
+      await start(spec, { args, origin, deadlineMs: RESTORE_DEADLINE_MS, signal });
     },
 
     async checkpoint(id, imageDirectory, { leaveRunning }, signal) {
@@ -191,6 +215,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
             deadlineMs: CHECKPOINT_DEADLINE_MS,
             signal,
           });
+          await copyFile(join(guestDir(id), ORIGIN_FILE), join(partial, ORIGIN_FILE));
           await requireImage(partial);
           await rename(partial, image);
         } catch (error) {
@@ -217,13 +242,22 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     },
 
     async usage(id) {
-      await requireAlive(id);
-      return await cgroups.usage(id);
+      requireGuestId(id);
+      try {
+        return await cgroups.usage(id);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        throw new AtollError('sandbox_not_found', `There is no guest ${id}.`, { cause: error });
+      }
     },
 
     async updateLimits(id, limits) {
       await requireAlive(id);
-      await cgroups.setLimits(id, limits);
+      const origin = await readFile(join(guestDir(id), ORIGIN_FILE), 'utf8');
+      await Promise.all([
+        cgroups.setLimits(id, limits),
+        limitGuestProcesses(runscRoot, id, { origin, maxProcesses: limits.maxProcesses }),
+      ]);
     },
 
     async list() {

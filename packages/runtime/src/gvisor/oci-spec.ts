@@ -49,7 +49,6 @@ export interface OciSpec {
     readonly env: readonly string[];
     readonly cwd: string;
     readonly noNewPrivileges: boolean;
-    readonly oomScoreAdj?: number;
     readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted' | 'inheritable', readonly string[]>>;
     readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[];
   };
@@ -101,8 +100,10 @@ export function planOciSpec(spec: GuestSpec, host: OciHost): OciSpec {
       { destination: '/proc', type: 'proc', source: 'proc' },
       { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'mode=755'] },
       { destination: '/dev/pts', type: 'devpts', source: 'devpts', options: ['nosuid', 'noexec'] },
-      { destination: '/dev/shm', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777'] },
+      { destination: '/dev/shm', type: 'tmpfs', source: 'tmpfs', options: shmOptions(spec.limits.memoryMiB) },
       { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
+      // The guest's own control groups, in the root namespace of them: limitGuestProcesses needs both.
+      { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: ['nosuid', 'noexec', 'nodev'] },
       ...spec.mounts.map((mount) => ({
         destination: mount.destination,
         type: 'bind',
@@ -118,8 +119,19 @@ export function planOciSpec(spec: GuestSpec, host: OciHost): OciSpec {
         { type: 'ipc' },
         { type: 'uts' },
         { type: 'mount' },
+        // Inside of it, not even root can lift the limits at its top.
+
         { type: 'network', path: spec.networkNamespace },
       ],
     },
   };
+}
+
+/**
+ * As on any Linux, half of the memory: files there are held by the guest's kernel, and a full one that exceeded the
+ * guest's limit would take the whole guest down instead of one process.
+ */
+function shmOptions(memoryMiB: number): string[] {
+  const size = memoryMiB === 0 ? [] : [`size=${Math.ceil(memoryMiB / 2)}m`];
+  return ['nosuid', 'nodev', 'mode=1777', ...size];
 }

@@ -14,14 +14,21 @@ function fileNames(id: string): string[] {
   return [`${id}_sandbox:${id}.state`, `${id}_sandbox:${id}.lock`, `runsc-${id}.sock`];
 }
 
-/** Host process id of the guest's kernel. */
-export async function readSandboxPid(root: string, id: string): Promise<number> {
-  const state: unknown = JSON.parse(await readFile(join(root, `${id}_sandbox:${id}.state`), 'utf8'));
-  const pid = (state as { sandbox?: { pid?: unknown } }).sandbox?.pid;
-  if (typeof pid !== 'number' || pid <= 0) {
-    throw new AtollError('internal_server_error', `runsc's state of guest ${id} names no process.`);
+/** Host processes that are the guest's kernel: it itself, and the file server beside it. */
+export interface GuestKernelProcesses {
+  readonly sandboxPid: number;
+  readonly goferPid: number;
+}
+
+/** Reads who the guest's kernel is. Throws when runsc has no state of the guest. */
+export async function readGuestKernel(root: string, id: string): Promise<GuestKernelProcesses> {
+  const text = await readFile(join(root, `${id}_sandbox:${id}.state`), 'utf8');
+  const state = JSON.parse(text) as { goferPid?: unknown; sandbox?: { pid?: unknown } };
+  const sandboxPid = state.sandbox?.pid;
+  if (typeof sandboxPid !== 'number' || sandboxPid <= 0 || typeof state.goferPid !== 'number') {
+    throw new AtollError('internal_server_error', `runsc's state of guest ${id} names no processes.`);
   }
-  return pid;
+  return { sandboxPid, goferPid: state.goferPid };
 }
 
 /** Guests that runsc has a state of. */
