@@ -1,0 +1,86 @@
+import { checkAccess, checkFileAccess } from './access.ts';
+import { allowOrigin, preflightAnswer } from './cors.ts';
+import { EnvdError } from './errors.ts';
+import { compose } from './files/compose.ts';
+import { download } from './files/download.ts';
+import { upload } from './files/upload.ts';
+import { filesystemMethods } from './filesystem/service.ts';
+import type { LogRing } from './logs.ts';
+import type { ProcessTable } from './process/process-table.ts';
+import { processMethods } from './process/service.ts';
+import { serveCall } from './rpc/serve.ts';
+import { init } from './sandbox/init.ts';
+import { ResourceMeter } from './sandbox/metrics.ts';
+import type { Settings } from './settings.ts';
+
+type Route = (request: Request, query: URLSearchParams) => Response | Promise<Response>;
+
+export interface Parts {
+  readonly settings: Settings;
+  readonly processes: ProcessTable;
+  readonly logs: LogRing;
+}
+
+const NO_STORE = { 'cache-control': 'no-store' };
+
+/** Everything envd answers: one function from request to response that never throws. */
+export function createHandler({ settings, processes, logs }: Parts): (request: Request) => Promise<Response> {
+  const meter = new ResourceMeter();
+  const calls = new Map([...processMethods(processes, settings, logs), ...filesystemMethods(settings)]);
+  const routes = new Map<string, Route>([
+    ['GET /health', () => new Response(null, { status: 204, headers: NO_STORE })],
+    ['GET /metrics', () => Response.json(meter.read(), { headers: NO_STORE })],
+    ['GET /envs', () => Response.json({ ...settings.envVars, ...settings.identityEnv }, { headers: NO_STORE })],
+    ['GET /logs', (_, query) => Response.json(logs.read(cursorOf(query)), { headers: NO_STORE })],
+    ['POST /init', (request) => init(request, settings, logs)],
+    ['GET /files', (request, query) => withFileAccess(request, query, () => download(request, query, settings))],
+    ['POST /files', (request, query) => withFileAccess(request, query, () => upload(request, query, settings))],
+    ['POST /files/compose', (request) => compose(request, settings)],
+  ]);
+  const knownPaths = new Set([...routes.keys()].map((route) => route.slice(route.indexOf(' ') + 1)));
+
+  const withFileAccess = (request: Request, query: URLSearchParams, act: () => Promise<Response>) => {
+    checkFileAccess(request, query, settings);
+    return act();
+  };
+
+  const answer = async (request: Request): Promise<Response> => {
+    const preflight = preflightAnswer(request);
+    if (preflight !== undefined) return preflight;
+    const url = new URL(request.url);
+    checkAccess(request, url.pathname, settings);
+    const call = calls.get(url.pathname);
+    if (call !== undefined) {
+      settings.lastRequestAt = performance.now();
+      return serveCall(call, request);
+    }
+    const route = routes.get(`${request.method} ${url.pathname}`);
+    if (route !== undefined) return route(request, url.searchParams);
+    if (knownPaths.has(url.pathname)) throw new EnvdError('unimplemented', 'method not allowed', { status: 405 });
+    throw new EnvdError('not_found', `there is no ${url.pathname}`);
+  };
+
+  return async (request) => {
+    try {
+      return allowOrigin(request, await answer(request));
+    } catch (thrown) {
+      const error = EnvdError.from(thrown);
+      if (error.status >= 500) logs.add('error', 'http', error.message, { path: new URL(request.url).pathname });
+      return allowOrigin(request, errorAnswer(error));
+    }
+  };
+}
+
+/** The error body of plain routes. */
+export function errorAnswer(error: EnvdError): Response {
+  return new Response(JSON.stringify({ code: error.status, message: error.message }), {
+    status: error.status,
+    headers: { 'content-type': 'application/json; charset=utf-8', 'x-content-type-options': 'nosniff' },
+  });
+}
+
+function cursorOf(query: URLSearchParams): number {
+  const text = query.get('cursor') ?? '0';
+  if (!/^\d{1,15}$/.test(text)) throw new EnvdError('invalid_argument', 'cursor must be a number');
+  return Number(text);
+}

@@ -1,0 +1,1 @@
+export { buildGuestBundle, GUEST_BUNDLE_MOUNT_POINT, type LaunchInfo } from './guest-bundle.ts';
