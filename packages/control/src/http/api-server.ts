@@ -1,0 +1,83 @@
+import { AtollError, ERROR_CATALOGUE } from '@atoll/contract';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { CORS_HEADERS, PREFLIGHT_HEADERS } from './cors.ts';
+import { fromFramework, sendError } from './errors.ts';
+import { plainServer, type RequestHandler } from './protocols.ts';
+
+/** Longest path segment that is matched: template names with a namespace, percent-encoded. */
+const MAX_SEGMENT_LENGTH = 512;
+
+/** The HTTP layer without any route: reading, CORS, and JSON errors for whatever goes wrong. */
+export function makeApiServer(options: { logger: Logger; maxBodyBytes: number }): FastifyInstance {
+  const { logger, maxBodyBytes } = options;
+  const server = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: maxBodyBytes,
+    routerOptions: {
+      maxParamLength: MAX_SEGMENT_LENGTH,
+      querystringParser: (text) => new URLSearchParams(text) as unknown as Record<string, unknown>,
+    },
+    // Some readers of older manuals put /v1 before every path.
+    rewriteUrl: (request) => (request.url ?? '/').replace(/^\/v1(?=\/)/, ''),
+    serverFactory: (handler) => plainServer(handler as RequestHandler),
+    frameworkErrors: (error, _request, reply) => {
+      reply.headers(CORS_HEADERS);
+      void sendError(reply, fromFramework(error, maxBodyBytes));
+    },
+  });
+  readBodies(server);
+
+  server.addHook('onRequest', async (request, reply) => {
+    reply.headers(CORS_HEADERS);
+    if (request.method === 'OPTIONS') return reply.code(204).headers(PREFLIGHT_HEADERS).send();
+  });
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0] ?? '';
+    return sendError(
+      reply,
+      new AtollError(
+        'not_found',
+        `There is no ${request.method} ${path.slice(0, 256)} here. All routes are in /openapi.json.`,
+      ),
+    );
+  });
+  server.setErrorHandler((error, request, reply) => {
+    const answer = fromFramework(error, maxBodyBytes);
+    if (ERROR_CATALOGUE[answer.code].fault === 'system') {
+      logger.error({ err: answer, method: request.method, path: request.url.split('?', 1)[0] }, 'a request failed');
+    }
+    return sendError(reply, answer);
+  });
+  return server;
+}
+
+/** Bodies are JSON whatever their content type says; an empty one is no body. */
+function readBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parseJson(body as Buffer));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+
+function parseJson(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  let value: unknown;
+  try {
+    const text = UTF8.decode(body);
+    if (text.trim() === '') return undefined;
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new AtollError('invalid_json', `The body is not valid JSON: ${error instanceof Error ? error.message : ''}`, {
+      cause: error,
+    });
+  }
+  return value;
+}
