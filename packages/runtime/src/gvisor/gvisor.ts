@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process';
 import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { AtollError } from '@atoll/contract';
 import type { Logger } from 'pino';
+import { readRunscVersion } from '../runsc/find.ts';
+import { judgeRunsc } from '../runsc/pinned.ts';
 import type { GuestSpec, Runtime } from '../runtime.ts';
 import { isGone } from './cgroup-files.ts';
 import { openCgroups } from './cgroups.ts';
@@ -20,7 +20,6 @@ const BOOT_DEADLINE_MS = 30_000;
 /** Reads the image, in the worst case gigabytes from a slow disk. */
 const RESTORE_DEADLINE_MS = 60_000;
 const CHECKPOINT_DEADLINE_MS = 120_000;
-const VERSION_DEADLINE_MS = 10_000;
 
 /**
  * In a guest's folder and in a memory image: the id under which the guest was once booted. Its kernel keeps that name
@@ -65,7 +64,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
   const guestsDir = join(stateDir, 'guests');
   const logger = options.logger.child({ component: 'gvisor' });
 
-  const version = await readVersion(options.runscPath);
+  const version = await requireVersion(options.runscPath);
   await mkdir(runscRoot, { recursive: true, mode: 0o711 });
   await mkdir(guestsDir, { recursive: true, mode: 0o700 });
   const cgroups = await openCgroups({ parent: options.cgroupParent });
@@ -299,14 +298,10 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-async function readVersion(runscPath: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(runscPath, ['--version'], { timeout: VERSION_DEADLINE_MS }).catch(
-    (error: unknown) => {
-      throw new AtollError('internal_server_error', `${runscPath} is not a runsc that runs here.`, { cause: error });
-    },
-  );
-  const version = /^runsc version (\S+)/m.exec(stdout)?.[1];
-  if (version === undefined) throw new AtollError('internal_server_error', `${runscPath} does not name its version.`);
+async function requireVersion(runscPath: string): Promise<string> {
+  const version = await readRunscVersion(runscPath);
+  const verdict = judgeRunsc(version);
+  if (!verdict.fits) throw new AtollError('runtime_unsupported', `${runscPath} cannot be used: ${verdict.reason}.`);
   return version;
 }
 
