@@ -34,8 +34,8 @@ export interface OwnedAtoll extends Atoll {
   readonly instance: string;
   /** Runs a further command of the CLI on it. */
   command(...args: readonly string[]): Promise<string>;
-  /** Starts it again on the same data after it was killed or stopped; the URLs may change. */
-  start(): Promise<OwnedAtoll>;
+  /** Starts it again on the same data after it was killed or stopped, with settings changed; the URLs may change. */
+  start(changes?: Readonly<Record<string, string>>): Promise<OwnedAtoll>;
   /** Stops it; its data stay. */
   down(): Promise<void>;
   /** Stops it and removes its data. */
@@ -55,8 +55,7 @@ export async function startAtoll({ address, settings = {} }: Options): Promise<O
   const domain = 'atoll.test';
   const apiKey = `e2b_${randomBytes(20).toString('hex')}`;
   const adminToken = randomBytes(16).toString('hex');
-  const flags = Object.entries({
-    'data-dir': dataDir,
+  const first = {
     instance,
     host: address,
     'api-port': '0',
@@ -69,7 +68,7 @@ export async function startAtoll({ address, settings = {} }: Options): Promise<O
     'admin-token': adminToken,
     'log-level': 'debug',
     ...settings,
-  }).map(([name, value]) => `--${name}=${value}`);
+  };
 
   const command = async (...args: readonly string[]): Promise<string> => {
     const [name = 'help', ...rest] = args;
@@ -78,12 +77,13 @@ export async function startAtoll({ address, settings = {} }: Options): Promise<O
     return stdout;
   };
 
-  const start = async (): Promise<OwnedAtoll> => {
-    await command('up', '--detach', ...flags.slice(1));
-    const status = JSON.parse(await command('status', '--json')) as Record<string, string> & { pid: number };
+  const start = async (changes: Readonly<Record<string, string>> = {}): Promise<OwnedAtoll> => {
+    const flags = Object.entries({ ...first, ...changes }).map(([name, value]) => `--${name}=${value}`);
+    await command('up', '--detach', ...flags);
+    const status: Record<string, unknown> = JSON.parse(await command('status', '--json'));
     const text = (name: string): string => {
       const value = status[name];
-      if (value === undefined) throw new Error(`atoll status --json has no ${name}`);
+      if (typeof value !== 'string') throw new Error(`atoll status --json has no ${name}`);
       return value;
     };
     return {
@@ -97,7 +97,7 @@ export async function startAtoll({ address, settings = {} }: Options): Promise<O
       adminToken,
       runtime: text('runtime'),
       version: text('version'),
-      pid: status.pid,
+      pid: Number(status.pid),
       dataDir,
       instance,
       command,

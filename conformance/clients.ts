@@ -112,7 +112,7 @@ async function installGo(folder: string): Promise<Program> {
   const template = await readFile(join(source, 'buf.gen.yaml'), 'utf8');
   const configured = template
     .replaceAll('PLUGINS', join(folder, 'bin'))
-    .replace('PROTO', here('../packages/contract/proto'));
+    .replaceAll('PROTO', here('../packages/contract/proto'));
   const cwd = join(folder, 'src');
   await writeFile(join(cwd, 'buf.gen.yaml'), configured);
   await run(here('../node_modules/.bin/buf'), ['generate'], { cwd, timeout: INSTALL_DEADLINE_MS });
