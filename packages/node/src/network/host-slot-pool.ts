@@ -138,7 +138,7 @@ export class HostSlotPool implements SlotPool {
     const { layout, firewall } = this.#parts;
     const slot = layout.slot(index);
     const state = this.#states.get(index);
-    if (state !== undefined && state.kind !== 'found') {
+    if (state !== undefined && state.kind !== 'found' && state.kind !== 'spent') {
       throw new AtollError('conflict', `Network slot ${index} is ${state.kind}, it cannot be adopted.`);
     }
     try {
@@ -199,7 +199,8 @@ export class HostSlotPool implements SlotPool {
       try {
         this.#ready.push(...(await this.#make(wanted)));
       } catch (error) {
-        this.#parts.logger.error({ err: error }, 'Network slots could not be made.');
+        if (this.#waiters.length === 0)
+          this.#parts.logger.warn({ err: error }, 'The pool of network slots is not full.');
         for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
         return;
       }
@@ -212,11 +213,18 @@ export class HostSlotPool implements SlotPool {
     }
   }
 
-  /** Makes slots with the default policy in force before their first packet. All or none. */
+  /** Makes up to `count` slots, at least one, with the default policy in force before their first packet. All or none. */
   async #make(count: number): Promise<Slot[]> {
     const { layout, firewall } = this.#parts;
     if (this.#states.size + count > layout.capacity) await this.#forgetSpent();
-    const slots = this.#takeIndexes(count).map((index) => layout.slot(index));
+    const free = layout.capacity - this.#states.size;
+    if (free === 0) {
+      throw new AtollError(
+        'sandbox_capacity_unavailable',
+        `All ${layout.capacity} network slots of this host are taken.`,
+      );
+    }
+    const slots = this.#takeIndexes(Math.min(count, free)).map((index) => layout.slot(index));
     try {
       await Promise.all([
         addLinks(layout, slots),
@@ -236,9 +244,6 @@ export class HostSlotPool implements SlotPool {
   /** Indexes go round before they come again, so that late news about a former owner does not meet the next one. */
   #takeIndexes(count: number): number[] {
     const { capacity } = this.#parts.layout;
-    if (this.#states.size + count > capacity) {
-      throw new AtollError('sandbox_capacity_unavailable', `All ${capacity} network slots of this host are taken.`);
-    }
     const taken: number[] = [];
     while (taken.length < count) {
       if (!this.#states.has(this.#nextIndex)) {

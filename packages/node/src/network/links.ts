@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { AtollError } from '@atoll/contract';
-import { CommandFailed, runCommand } from './command.ts';
+import { runCommand } from './command.ts';
 import { GATEWAY_ADDRESS, GUEST_MAC, HOST_MAC, NAMESPACE_DIRECTORY, type SlotLayout } from './slot-layout.ts';
 import type { Slot } from './slots.ts';
 
@@ -76,7 +76,7 @@ export async function findLinks(layout: SlotLayout): Promise<{ namespaces: Set<n
 export async function addHostAddress(layout: SlotLayout): Promise<void> {
   const { hostAddress, hostAddressLabel } = layout;
   const present = await runCommand('ip', ['-oneline', 'address', 'show', 'to', hostAddress]);
-  if (present.includes(` ${hostAddressLabel}\\`)) return;
+  if (isOwnAddress(layout, present)) return;
   if (present !== '') {
     throw new AtollError(
       'invalid_request',
@@ -98,11 +98,14 @@ export async function addHostAddress(layout: SlotLayout): Promise<void> {
 
 /** Not an error when it is gone. */
 export async function removeHostAddress(layout: SlotLayout): Promise<void> {
-  try {
-    await runCommand('ip', ['address', 'delete', `${layout.hostAddress}/32`, 'dev', 'lo']);
-  } catch (error) {
-    if (!(error instanceof CommandFailed && error.stderr.includes('Cannot assign requested address'))) throw error;
-  }
+  const present = await runCommand('ip', ['-oneline', 'address', 'show', 'to', layout.hostAddress]);
+  if (!isOwnAddress(layout, present)) return;
+  await runCommand('ip', ['address', 'delete', `${layout.hostAddress}/32`, 'dev', 'lo']);
+}
+
+/** Whether a line of `ip -oneline address` is about our address: the label is its last word. */
+function isOwnAddress(layout: SlotLayout, listing: string): boolean {
+  return listing.includes(` ${layout.hostAddressLabel}\\`);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import type { EgressPolicy } from '@atoll/contract';
+import { AtollError, type EgressPolicy } from '@atoll/contract';
 import type { Logger } from 'pino';
 import { ClientBudget } from './client-budget.ts';
 import { answerLocally, encodeVerdict, readQuery } from './dns-answers.ts';
@@ -58,6 +58,7 @@ class ResolverService implements Resolver {
   readonly #closing = new AbortController();
   readonly #connections = new Set<Socket>();
   readonly #questions = new Set<Promise<void>>();
+  #closed: Promise<void> | undefined;
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
 
@@ -72,13 +73,21 @@ class ResolverService implements Resolver {
 
   async listen(): Promise<void> {
     const { address, port, logger } = this.#options;
-    const bound = once(this.#udp, 'listening');
-    this.#udp.bind(port, address);
-    await bound;
+    try {
+      const listening = Promise.all([once(this.#udp, 'listening'), once(this.#tcp, 'listening')]);
+      this.#udp.bind(port, address);
+      this.#tcp.listen(port, address);
+      await listening;
+    } catch (cause) {
+      this.#udp.close();
+      this.#tcp.close();
+      throw new AtollError(
+        'conflict',
+        `The sandboxes' DNS resolver cannot listen on ${address}:${port}; is this instance running already?`,
+        { cause },
+      );
+    }
     this.#udp.on('error', (error) => logger.error({ err: error }, 'The DNS resolver has an error on its UDP socket.'));
-    const listening = once(this.#tcp, 'listening');
-    this.#tcp.listen(port, address);
-    await listening;
     this.#tcp.on('error', (error) => logger.error({ err: error }, 'The DNS resolver has an error on its TCP socket.'));
   }
 
@@ -86,7 +95,12 @@ class ResolverService implements Resolver {
     this.#budget.forget(address);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#stop();
+    return this.#closed;
+  }
+
+  async #stop(): Promise<void> {
     this.#closing.abort();
     const closed = [once(this.#udp, 'close'), once(this.#tcp, 'close')];
     for (const socket of this.#connections) socket.destroy();
