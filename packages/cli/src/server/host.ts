@@ -5,6 +5,7 @@ import { openGvisor, type Runtime } from '@atoll/runtime';
 import type { Logger } from 'pino';
 import type { Settings } from '../settings/schema.ts';
 import type { Progress } from '../terminal/progress.ts';
+import { removeControlGroup } from './control-group.ts';
 import { provideGuestBundle } from './guest-bundle.ts';
 import type { Identity } from './identity.ts';
 import { provideRunsc } from './runsc.ts';
@@ -33,6 +34,7 @@ export async function openHost(options: {
 }): Promise<Host> {
   const { settings, identity, logger, progress, poolSize } = options;
   const { dataDir } = settings;
+  const controlGroup = `atoll-${identity.instance}`;
   await mkdir(settings.cacheDir, { recursive: true });
 
   // 1. Programs: the one that isolates, and those that guests run.
@@ -43,7 +45,7 @@ export async function openHost(options: {
   const runtime = await openGvisor({
     runscPath,
     stateDir: join(dataDir, 'runtime'),
-    cgroupParent: `atoll-${identity.instance}`,
+    cgroupParent: controlGroup,
     logger,
   });
   const disks = await openDiskStore({ directory: join(dataDir, 'disks'), logger });
@@ -83,6 +85,7 @@ export async function openHost(options: {
     async close(sandboxes) {
       await node.close({ endSandboxes: sandboxes === 'remove' });
       await slots.close({ remove: sandboxes === 'remove' });
+      if (sandboxes === 'remove') await removeControlGroup(controlGroup);
     },
   };
 }

@@ -25,7 +25,8 @@ export function chooseNetworkRange(seed: string): string {
   ]);
 }
 
-function firstFreeRange(seed: string, used: readonly Network[]): string {
+/** The choice itself. Throws when every range overlaps a used network. */
+export function firstFreeRange(seed: string, used: readonly Network[]): string {
   const count = LAST - FIRST + 1;
   const start = createHash('sha256').update(seed).digest().readUInt32BE(0) % count;
   for (let i = 0; i < count; i += 1) {
