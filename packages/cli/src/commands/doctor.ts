@@ -2,6 +2,7 @@ import type { Command } from '../command.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { hostChecks } from '../doctor/host-checks.ts';
 import { portChecks } from '../doctor/port-checks.ts';
+import { runscCheck } from '../doctor/runsc-check.ts';
 import { toolChecks } from '../doctor/tool-checks.ts';
 import { findServer } from '../server/server-state.ts';
 import type { LoadedSettings } from '../settings/load.ts';
@@ -23,6 +24,7 @@ export const doctor: Command = {
     const findings = [
       ...hostChecks(settings),
       ...(await toolChecks()),
+      ...(await runscCheck(settings)),
       ...(await portChecks(settings, server !== undefined)),
     ];
     const hopeless = findings.some((finding) => finding.status === 'failure');

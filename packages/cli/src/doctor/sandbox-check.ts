@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { pino } from 'pino';
 import { describeFailure } from '../cli-error.ts';
-import { createSandbox, killSandbox } from '../client/api.ts';
+import { createSandbox, killSandbox, listSandboxes } from '../client/api.ts';
 import { runCommand } from '../client/sandbox.ts';
 import { lockDataDir } from '../server/data-dir-lock.ts';
 import { establishIdentity } from '../server/identity.ts';
@@ -60,10 +60,12 @@ async function withOwnServer(settings: Settings, use: (server: Address) => Promi
     const logger = pino({ level: settings.logLevel === 'debug' ? 'debug' : 'fatal', base: null }, process.stderr);
     const progress = createProgress(progressPrinter(process.stderr));
     const server = await openServer({ settings: plain, identity: establishIdentity(settings), logger, progress });
+    // Sandboxes that outlived a server are taken over, and left to the next one.
+    const sandboxes = (await listSandboxes(server.state)).length > 0 ? 'keep' : 'remove';
     try {
       return await use(server.state);
     } finally {
-      await server.close();
+      await server.close(sandboxes);
     }
   } finally {
     await lock.release();

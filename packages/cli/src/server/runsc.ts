@@ -1,8 +1,11 @@
-import { CliError } from '../cli-error.ts';
+import { join } from 'node:path';
+import { installRunsc } from '@atoll/runtime';
 import type { Settings } from '../settings/schema.ts';
 
-/** The runsc to use: the one that the settings name, else the pinned build, got when it is not there yet. */
-export async function provideRunsc(settings: Settings, _note: (text: string) => void): Promise<string> {
-  if (settings.runscPath !== undefined) return settings.runscPath;
-  throw new CliError('no runsc');
+/** Where our own build of runsc is kept. */
+export const runscDirectory = (settings: Settings): string => join(settings.cacheDir, 'runsc');
+
+/** The runsc to use: the one that the settings name, else one that fits, installed first when there is none. */
+export async function provideRunsc(settings: Settings, onProgress: (text: string) => void): Promise<string> {
+  return settings.runscPath ?? installRunsc({ directory: runscDirectory(settings), onProgress });
 }

@@ -32,7 +32,7 @@ export async function serve(asked: Settings): Promise<number> {
 
       const signal = await stopped;
       logger.info({ signal }, 'Stopping. Sandboxes go on running; `atoll down` ends them.');
-      await server.close();
+      await server.close('keep');
       removeServerState(settings.dataDir);
     } finally {
       await lock.release();

@@ -17,8 +17,8 @@ import { provideTlsFiles, type TlsFiles } from './tls-files.ts';
 export interface Server {
   readonly state: ServerState;
   readonly tls: { readonly url: string; readonly authority: string | undefined } | undefined;
-  /** Stops listening; sandboxes go on running for the next server. */
-  close(): Promise<void>;
+  /** Stops listening. Sandboxes go on running for the next server, or end and leave nothing behind. */
+  close(sandboxes: 'keep' | 'remove'): Promise<void>;
 }
 
 /** Puts the three roles together in this process: node, control, edge. What was opened is closed when a later part fails. */
@@ -29,16 +29,18 @@ export async function openServer(options: {
   readonly progress: Progress;
 }): Promise<Server> {
   const { settings, identity, logger, progress } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
+  const closers: ((sandboxes: 'keep' | 'remove') => Promise<void>)[] = [];
+  const close = async (sandboxes: 'keep' | 'remove') => {
     for (const closer of closers.splice(0).reverse()) {
-      await closer().catch((error: unknown) => logger.error({ err: error }, 'A part of the server did not close.'));
+      await closer(sandboxes).catch((error: unknown) =>
+        logger.error({ err: error }, 'A part of the server did not close.'),
+      );
     }
   };
   try {
     // 1. The node and the template it starts sandboxes from.
     const host = await openHost({ settings, identity, logger, progress, poolSize: settings.poolSize });
-    closers.push(() => host.close('keep'));
+    closers.push((sandboxes) => host.close(sandboxes));
     await provideBaseTemplate(host, settings, progress, logger);
 
     // 2. The edge, which needs only the routes that control will publish.
@@ -86,7 +88,7 @@ export async function openServer(options: {
     };
     return { state, tls: tlsOf(settings, edge, files), close };
   } catch (error) {
-    await close();
+    await close('keep');
     throw error;
   }
 }
