@@ -81,7 +81,7 @@ export function isDefaultEgress(rules: EgressRules): boolean {
 /** Whether the policy leaves the guest nothing to talk to, so that a name could only serve to carry data out. */
 export function isCutOff(egress: EgressPolicy): boolean {
   const named = egress.allowOut.length + (egress.dnsServers?.length ?? 0) + (egress.resolvers?.length ?? 0);
-  return named === 0 && egress.denyOut.some((entry) => entry === '0.0.0.0/0');
+  return named === 0 && isInside(parseCidr('0.0.0.0/0'), mergeRanges(egress.denyOut.map(parseCidr)));
 }
 
 /** Resolvers that the node's DNS may ask for this guest: the same limits as for the guest itself. */

@@ -217,4 +217,17 @@ describe('egress', () => {
     assert.equal(listener.lines.length, heard);
     await listener.close();
   });
+
+  test('a guest that fills the table of connections is held at its share, and others do not notice', async (t) => {
+    await policy({});
+    const flooder = await pool.acquire();
+    await runInGuest(flooder.namespacePath, { kind: 'flood', host: internet.site, ports: 12_000 });
+    const entries = await runCommand('conntrack', ['-L', '-f', 'ipv4', '-s', flooder.address]);
+    const count = entries.trimEnd().split('\n').length;
+    t.diagnostic(`${count} entries`);
+    assert.ok(count > 8_000 && count <= 8_192, `${count} entries`);
+    assert.equal(await tcp(internet.site, WEB_PORT, flooder), REFUSED_TCP);
+    assert.equal(await tcp(internet.site, WEB_PORT), 'echo');
+    await pool.release(flooder.index);
+  });
 });

@@ -14,6 +14,12 @@ import type { Slot } from './slots.ts';
  * replacing a chain cuts the connections it forbids in the same transaction, and needs no search for them.
  */
 
+/**
+ * Connections a guest may have in the kernel's table at once; more are refused. The table is one for the whole host (some
+ * 260,000 entries by default), and whoever fills it keeps everybody from opening new ones.
+ */
+const MAX_CONNECTIONS_PER_GUEST = 8_192;
+
 /** Where the DNS resolver of the instance listens. */
 export interface ResolverEndpoint {
   readonly address: string;
@@ -43,6 +49,7 @@ table inet ${table} {
   map openings { type ifname : verdict; }
   set protected { type ipv4_addr; flags interval; }
   set protected_ports { type inet_service; }
+  set connections { type ipv4_addr; size 65535; flags dynamic; }
   chain refuse { }
   chain default_policy { }
   chain from_guest { }
@@ -76,6 +83,7 @@ table inet ${table} {
   }
   chain from_guest {
     ct state invalid,untracked drop
+    ct state new add @connections { ip saddr ct count over ${MAX_CONNECTIONS_PER_GUEST} } goto refuse
     iifname vmap @policies
     goto default_policy
   }
@@ -93,6 +101,7 @@ table inet ${table} {
     meta iifgroup != ${ours} accept
     ct state invalid,untracked drop
     ct direction reply accept
+    ct state new add @connections { ip saddr ct count over ${MAX_CONNECTIONS_PER_GUEST} } goto refuse
     ip daddr ${resolver.address} meta l4proto { tcp, udp } th dport ${resolver.port} accept
     tcp dport @protected_ports goto refuse
     udp dport @protected_ports goto refuse

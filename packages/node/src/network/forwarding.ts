@@ -37,17 +37,24 @@ export async function explainForwarding(): Promise<string[]> {
   if ((await readFile(IP_FORWARD, 'utf8')).trim() === '0') {
     findings.push('This host forwards no packets (net.ipv4.ip_forward is 0). It is switched on when Atoll starts.');
   }
-  const chains = await runCommand('nft', ['list', 'chains']);
-  let table = '';
-  for (const line of chains.split('\n')) {
-    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
-    if (!/hook forward .*policy drop/.test(line) || table.startsWith('inet atoll_')) continue;
+  for (const table of findDroppingTables(await runCommand('nft', ['list', 'chains']))) {
     findings.push(
       `The nftables table "${table}" drops forwarded packets by default, so sandboxes reach no internet. ` +
         'Accept packets from and to the sandboxes there (with Docker: in the chain DOCKER-USER).',
     );
   }
   return findings;
+}
+
+/** The tables of a `nft list chains` that drop what they forward unless a rule accepts it; none of ours does. */
+export function findDroppingTables(listing: string): string[] {
+  const tables: string[] = [];
+  let table = '';
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    if (/hook forward .*policy drop/.test(line)) tables.push(table);
+  }
+  return tables;
 }
 
 async function chainExists(table: string, chain: string): Promise<boolean> {

@@ -18,6 +18,12 @@ const REFILL_BATCH = 8;
 /** At most so many for people who wait, so that the first of a large burst do not wait for the last. */
 const BURST_BATCH = 64;
 
+/**
+ * The pool is filled when nothing was taken for so long, or at once when it is half empty: making slots beside a sandbox
+ * that starts would slow its start down.
+ */
+const REFILL_AFTER_MS = 200;
+
 /** Removed slots wait until they are so many before the kernel's table of connections is searched for theirs. */
 const FORGET_BATCH = 64;
 
@@ -60,6 +66,7 @@ export class HostSlotPool implements SlotPool {
   #spent: Slot[] = [];
   #nextIndex = 0;
   #maker: Promise<void> | undefined;
+  #refillTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(parts: SlotPoolParts) {
@@ -80,7 +87,8 @@ export class HostSlotPool implements SlotPool {
     const ready = this.#ready.shift();
     if (ready !== undefined) {
       this.#hand(ready);
-      this.refill();
+      if (this.#ready.length < this.#parts.poolSize / 2) this.refill();
+      else this.#refillLater();
       return ready;
     }
     return await new Promise<Slot>((resolve, reject) => {
@@ -165,6 +173,7 @@ export class HostSlotPool implements SlotPool {
 
   async close(options: { remove: boolean }): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#refillTimer);
     const { layout, firewall, resolver } = this.#parts;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(closedError());
     while (this.#maker !== undefined) await this.#maker;
@@ -179,6 +188,11 @@ export class HostSlotPool implements SlotPool {
     await restoreForwarding(layout);
     await firewall.remove();
     await removeHostAddress(layout);
+  }
+
+  #refillLater(): void {
+    clearTimeout(this.#refillTimer);
+    this.#refillTimer = setTimeout(() => this.refill(), REFILL_AFTER_MS);
   }
 
   /** Starts making slots when somebody waits or the pool is not full. */

@@ -11,6 +11,8 @@ export type GuestTask =
   | { readonly kind: 'tcp' | 'udp'; readonly host: string; readonly port: number; readonly source?: string }
   /** Prints "echo" for each echo of a byte sent every 50 ms on one connection, and the reason when it ends. */
   | { readonly kind: 'hold'; readonly host: string; readonly port: number }
+  /** Sends a UDP packet to each of so many ports, then prints "done". */
+  | { readonly kind: 'flood'; readonly host: string; readonly ports: number }
   /** Sends one byte by UDP and prints "tick" for each answer. */
   | { readonly kind: 'listen'; readonly host: string; readonly port: number }
   /** Sends a UDP packet every 50 ms to everybody who has sent one. */
@@ -55,6 +57,16 @@ function run(task: GuestTask): void {
       socket.on('data', () => process.stdout.write('echo\n'));
       socket.on('error', (error) => report(codeOf(error)));
       setInterval(() => socket.write('x'), 50);
+      break;
+    }
+    case 'flood': {
+      const socket = createSocket('udp4');
+      socket.on('error', () => undefined);
+      const sendTo = (port: number): void => {
+        if (port > task.ports) report('done');
+        socket.send('x', port, task.host, () => sendTo(port + 1));
+      };
+      sendTo(1);
       break;
     }
     case 'listen': {
