@@ -12,7 +12,8 @@ export const BUNDLE_MOUNT_POINT = '/.atoll';
 
 const LaunchSchema = Type.Object({
   args: Type.Array(Type.String(), { minItems: 1 }),
-  env: Type.Optional(Type.Array(Type.String())),
+  env: Type.Array(Type.String()),
+  cwd: Type.String(),
 });
 
 /** The programs we bring into every guest, and how the first of them is started. */
@@ -22,6 +23,7 @@ export interface GuestBundle {
   readonly digest: string;
   readonly args: readonly string[];
   readonly env: readonly string[];
+  readonly cwd: string;
 }
 
 /** Reads a bundle folder made by the envd package. */
@@ -33,7 +35,7 @@ export async function readGuestBundle(directory: string): Promise<GuestBundle> {
       `${directory} holds no readable launch.json: build the guest programs first.`,
     );
   }
-  return { directory, digest: await digestOf(directory), args: launch.args, env: launch.env ?? [] };
+  return { directory, digest: await digestOf(directory), ...launch };
 }
 
 async function digestOf(directory: string): Promise<string> {

@@ -22,6 +22,6 @@ export function guestPlan(parts: {
     hostname: hostnameOf(parts.sandboxId),
     mounts: [{ source: bundle.directory, destination: BUNDLE_MOUNT_POINT, readOnly: true }],
     limits: { cpuCount: resources.cpuCount, memoryMiB: resources.memoryMiB, maxProcesses: parts.maxProcesses },
-    process: { args: bundle.args, env: bundle.env, cwd: '/' },
+    process: { args: bundle.args, env: bundle.env, cwd: bundle.cwd },
   };
 }

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Journal, JournalEntry, JournalFacts } from './journal.ts';
 
@@ -49,6 +50,7 @@ export async function runSteps<Context extends StepContext>(
   signal: AbortSignal,
 ): Promise<void> {
   const entry = openEntry(operation.name, context.subject);
+  const tookMs: Record<string, number> = {};
   let begun = 0;
   try {
     for (const step of operation.steps) {
@@ -56,7 +58,9 @@ export async function runSteps<Context extends StepContext>(
       await runner.journal.record({ ...entry, step: step.name, facts: context.facts });
       begun += 1;
       crashIfAsked(runner, operation.name, step.name, 'begun');
+      const began = performance.now();
       await step.act(context, signal);
+      tookMs[step.name] = Math.round((performance.now() - began) * 10) / 10;
       crashIfAsked(runner, operation.name, step.name, 'done');
     }
     signal.throwIfAborted();
@@ -65,6 +69,7 @@ export async function runSteps<Context extends StepContext>(
     throw error;
   }
   await runner.journal.remove(entry.id);
+  runner.logger.debug({ operation: operation.name, subject: context.subject, tookMs }, 'An operation is done.');
 }
 
 /**
@@ -78,19 +83,23 @@ export async function completeSteps<Context extends StepContext>(
 ): Promise<void> {
   const entry = openEntry(operation.name, context.subject);
   const never = new AbortController().signal;
+  const tookMs: Record<string, number> = {};
   await tryAndClose(runner, entry, async () => {
     const errors: unknown[] = [];
     for (const step of operation.steps) {
       try {
         await runner.journal.record({ ...entry, step: step.name, facts: context.facts });
         crashIfAsked(runner, operation.name, step.name, 'begun');
+        const began = performance.now();
         await step.act(context, never);
+        tookMs[step.name] = Math.round((performance.now() - began) * 10) / 10;
         crashIfAsked(runner, operation.name, step.name, 'done');
       } catch (error) {
         errors.push(error);
       }
     }
     if (errors.length > 0) throw errors[0];
+    runner.logger.debug({ operation: operation.name, subject: context.subject, tookMs }, 'An operation is done.');
   });
 }
 

@@ -2,18 +2,16 @@ import type { SandboxMetric } from '@atoll/contract';
 import type { GuestUsage } from '@atoll/runtime';
 import type { NodeParts } from '../node-parts.ts';
 import type { LiveSandbox } from '../sandboxes/sandbox-table.ts';
+import { isDiskFull } from './disk-fullness.ts';
 
 const MIB = 1024 * 1024;
-
-/** A disk is reported as full above the first share, and once more only after it was below the second. */
-const DISK_FULL_SHARE = 0.99;
-const DISK_FREE_SHARE = 0.95;
 
 /** Takes samples of what sandboxes use, and reports in their logs when they hit a limit. */
 export class Sampler {
   readonly #parts: NodeParts;
   /** CPU time at the last sample, for the share since then. */
   readonly #lastCpu = new WeakMap<LiveSandbox, { at: bigint; cpuNanoseconds: number }>();
+  /** Reported as full, and not free again since. */
   readonly #diskFull = new WeakSet<LiveSandbox>();
 
   constructor(parts: NodeParts) {
@@ -66,10 +64,14 @@ export class Sampler {
   }
 
   async #reportDisk(sandbox: LiveSandbox, disk: { usedBytes: number; totalBytes: number }): Promise<void> {
-    const share = disk.totalBytes === 0 ? 0 : disk.usedBytes / disk.totalBytes;
-    if (share < DISK_FREE_SHARE) this.#diskFull.delete(sandbox);
-    if (share < DISK_FULL_SHARE || this.#diskFull.has(sandbox)) return;
-    this.#diskFull.add(sandbox);
+    if (!isDiskFull(disk)) this.#diskFull.delete(sandbox);
+    else if (!this.#diskFull.has(sandbox)) {
+      this.#diskFull.add(sandbox);
+      await this.#reportFullDisk(sandbox);
+    }
+  }
+
+  async #reportFullDisk(sandbox: LiveSandbox): Promise<void> {
     const { diskMiB } = sandbox.shape.resources;
     await sandbox.log.report(
       'error',

@@ -1,10 +1,8 @@
 import type { NodeParts } from '../node-parts.ts';
+import { isDiskFull } from '../records/disk-fullness.ts';
 import type { Ending } from './end-steps.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { LiveSandbox } from './sandbox-table.ts';
-
-/** A disk with less than this share left counts as full. */
-const FULL_SHARE = 0.99;
 
 /** Looks at regular intervals whether every guest still lives, and removes what the dead ones had. */
 export class DeathWatch {
@@ -44,7 +42,7 @@ export class DeathWatch {
       return { reason: 'oom', detail: `The sandbox needed more than its ${memoryMiB} MiB of memory.` };
     }
     const disk = await disks.usage(sandbox.id).catch(() => undefined);
-    if (disk !== undefined && disk.usedBytes >= disk.totalBytes * FULL_SHARE) {
+    if (disk !== undefined && isDiskFull(disk)) {
       return { reason: 'disk_full', detail: `The sandbox had filled its disk of ${diskMiB} MiB.` };
     }
     return { reason: 'crashed', detail: 'The guest ended without being asked to.' };
