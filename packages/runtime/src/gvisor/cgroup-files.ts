@@ -63,6 +63,15 @@ export async function removeGroup(directory: string): Promise<void> {
   });
 }
 
+/** Removes a group unless there is another one below it. */
+export async function removeIfEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (!isGone(error) && (error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+  }
+}
+
 /** Sends SIGKILL to processes; one that has ended meanwhile is fine. */
 export function killProcesses(pids: readonly number[]): void {
   for (const pid of pids) {

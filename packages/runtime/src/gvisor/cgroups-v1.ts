@@ -10,6 +10,7 @@ import {
   readControl,
   readProcesses,
   removeGroup,
+  removeIfEmpty,
   untilSettled,
   writeControl,
 } from './cgroup-files.ts';
@@ -32,9 +33,16 @@ export async function openCgroupsV1(options: {
     }
   }
   const roots = [...new Set(hierarchies.values())].map((root) => join(root, parent));
-  await Promise.all(roots.map((root) => mkdir(root, { recursive: true })));
   const cpusetRoot = hierarchies.get('cpuset');
-  if (cpusetRoot !== undefined) await inheritCpuset(cpusetRoot, join(cpusetRoot, parent));
+
+  async function makeGroup(id: string): Promise<void> {
+    await Promise.all(roots.map((root) => mkdir(join(root, id), { recursive: true })));
+    if (cpusetRoot === undefined) return;
+    const cpusetParent = join(cpusetRoot, parent);
+    // The parent may be new too: it goes with the last guest.
+    await inheritCpuset(cpusetRoot, cpusetParent);
+    await inheritCpuset(cpusetParent, join(cpusetParent, id));
+  }
 
   const file = (controller: (typeof NEEDED)[number], id: string, name: string): string =>
     join(hierarchies.get(controller) ?? '', parent, id, name);
@@ -62,8 +70,7 @@ export async function openCgroupsV1(options: {
     thaw,
 
     async create(id, limits) {
-      await Promise.all(roots.map((root) => mkdir(join(root, id), { recursive: true })));
-      if (cpusetRoot !== undefined) await inheritCpuset(join(cpusetRoot, parent), join(cpusetRoot, parent, id));
+      await makeGroup(id);
       await setLimits(id, limits);
     },
 
@@ -118,8 +125,7 @@ export async function openCgroupsV1(options: {
     },
 
     async removeParent() {
-      if ((await Promise.all(roots.map(listChildren))).flat().length > 0) return;
-      await Promise.all(roots.map(removeGroup));
+      await Promise.all(roots.map(removeIfEmpty));
     },
   };
 }
@@ -127,8 +133,8 @@ export async function openCgroupsV1(options: {
 /** A new cpuset is empty and takes no process until it has CPUs and memory nodes. */
 async function inheritCpuset(from: string, to: string): Promise<void> {
   for (const name of ['cpuset.cpus', 'cpuset.mems']) {
-    const value = await readControl(join(from, name));
-    if (value !== undefined && value !== '') await writeControl(join(to, name), value);
+    const [value, present] = await Promise.all([readControl(join(from, name)), readControl(join(to, name))]);
+    if (present === '' && value !== undefined && value !== '') await writeControl(join(to, name), value);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   readControl,
   readProcesses,
   removeGroup,
+  removeIfEmpty,
   untilSettled,
   writeControl,
 } from './cgroup-files.ts';
@@ -30,9 +31,12 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
     }
   }
   const enable = CONTROLLERS.map((controller) => `+${controller}`).join(' ');
-  await writeControl(join(options.mountPoint, 'cgroup.subtree_control'), enable);
-  await mkdir(root, { recursive: true });
-  await writeControl(join(root, 'cgroup.subtree_control'), enable);
+
+  async function makeParent(): Promise<void> {
+    await writeControl(join(options.mountPoint, 'cgroup.subtree_control'), enable);
+    await mkdir(root, { recursive: true });
+    await writeControl(join(root, 'cgroup.subtree_control'), enable);
+  }
 
   const file = (id: string, name: string): string => join(root, id, name);
 
@@ -60,6 +64,8 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
     setLimits,
 
     async create(id, limits) {
+      // The parent goes with the last guest.
+      await makeParent();
       await mkdir(join(root, id), { recursive: true });
       await setLimits(id, limits);
     },
@@ -105,10 +111,7 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
 
     remove: (id) => removeGroup(join(root, id)),
     list: () => listChildren(root),
-
-    async removeParent() {
-      if ((await listChildren(root)).length === 0) await removeGroup(root);
-    },
+    removeParent: () => removeIfEmpty(root),
   };
 }
 

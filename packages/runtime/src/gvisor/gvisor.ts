@@ -72,8 +72,9 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
   const locks = createGuestLocks();
   /** Sandbox process of guests met so far; runsc's state file has it too, but reading that is 20 times slower. */
   const sandboxPids = new Map<string, number>();
-  /** Guests being made: while there are any, what they share must stay. */
+  /** Guests being made: while there are any, what they share must stay; while that is removed, they wait. */
   let starting = 0;
+  let removingShared: Promise<unknown> = Promise.resolve();
 
   const runsc = createRunscCommand({
     runscPath: options.runscPath,
@@ -101,8 +102,10 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
   async function start(spec: GuestSpec, call: StartCall): Promise<void> {
     requireGuestId(spec.id);
     call.signal.throwIfAborted();
+    let failed = false;
     starting += 1;
     try {
+      await removingShared;
       await locks.exclusively(spec.id, async () => {
         // 1. The guest's folder, which also reserves its id.
         try {
@@ -141,8 +144,12 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
           throw error;
         }
       });
+    } catch (error) {
+      failed = true;
+      throw error;
     } finally {
       starting -= 1;
+      if (failed) await removeSharedIfUnused();
     }
   }
 
@@ -153,12 +160,17 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     sandboxPids.delete(id);
     await Promise.all([cgroups.remove(id), removeRunscFiles(runscRoot, id)]);
     await rm(guestDir(id), { recursive: true, force: true });
-    if (starting === 0 && (await readdir(guestsDir)).length === 0) await removeShared();
   }
 
   /** What all guests share goes with the last one, so that an idle host shows nothing of ours. */
-  async function removeShared(): Promise<void> {
-    await unpinNullNetwork(runscRoot);
+  async function removeSharedIfUnused(): Promise<void> {
+    const removal = removingShared.then(async () => {
+      const left = await readdir(guestsDir);
+      if (starting > 0 || left.length > 0) return;
+      await Promise.all([unpinNullNetwork(runscRoot), cgroups.removeParent()]);
+    });
+    removingShared = removal.catch(() => undefined);
+    await removal;
   }
 
   async function requireAlive(id: string): Promise<void> {
@@ -223,6 +235,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
         }
         if (!leaveRunning) await remove(id);
       });
+      if (!leaveRunning) await removeSharedIfUnused();
     },
 
     async freeze(id) {
@@ -238,6 +251,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     async kill(id) {
       requireGuestId(id);
       await locks.exclusively(id, () => remove(id));
+      await removeSharedIfUnused();
     },
 
     async usage(id) {
