@@ -131,12 +131,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
             signal: call.signal,
           });
           // 4. What can only be said of a running guest.
-          const kernel = await readGuestKernel(runscRoot, spec.id);
-          sandboxPids.set(spec.id, kernel.sandboxPid);
-          await Promise.all([
-            cgroups.processes(spec.id).then((group) => orderOutOfMemory(group, [kernel.sandboxPid, kernel.goferPid])),
-            limitGuestProcesses(runscRoot, spec.id, { origin: call.origin, maxProcesses: spec.limits.maxProcesses }),
-          ]);
+          await settle(spec, call.origin);
         } catch (error) {
           await remove(spec.id).catch((undoError: unknown) => {
             logger.error({ err: undoError, guest: spec.id }, 'undoing a failed start failed; it is left for reaping');
@@ -150,6 +145,24 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     } finally {
       starting -= 1;
       if (failed) await removeSharedIfUnused();
+    }
+  }
+
+  /** Says who dies first for want of memory, and how many processes the guest may have. */
+  async function settle(spec: GuestSpec, origin: string): Promise<void> {
+    const kernel = await readGuestKernel(runscRoot, spec.id);
+    sandboxPids.set(spec.id, kernel.sandboxPid);
+    try {
+      const group = await cgroups.processes(spec.id);
+      await Promise.all([
+        orderOutOfMemory(group, [kernel.sandboxPid, kernel.goferPid]),
+        limitGuestProcesses(runscRoot, spec.id, { origin, maxProcesses: spec.limits.maxProcesses }),
+      ]);
+    } catch (error) {
+      if (await isAlive(spec.id)) throw error;
+      throw new AtollError('sandbox_create_failed', `The first process of guest ${spec.id} ended at once.`, {
+        cause: error,
+      });
     }
   }
 
