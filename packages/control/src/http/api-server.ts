@@ -31,6 +31,8 @@ export function makeApiServer(options: { logger: Logger; maxBodyBytes: number })
 
   server.addHook('onRequest', async (request, reply) => {
     reply.headers(CORS_HEADERS);
+    // HTTP/2 needs no content-length, so a body without a content type would be overlooked.
+    if (request.raw.httpVersionMajor === 2) request.raw.headers['content-type'] ??= 'application/json';
     if (request.method === 'OPTIONS') return reply.code(204).headers(PREFLIGHT_HEADERS).send();
   });
   server.setNotFoundHandler((request, reply) => {
@@ -65,6 +67,11 @@ function readBodies(server: FastifyInstance): void {
   });
 }
 
+function refuseNul(key: string, value: unknown): unknown {
+  if (!key.includes('\0') && !(typeof value === 'string' && value.includes('\0'))) return value;
+  throw new AtollError('invalid_request', `validation error: ${JSON.stringify(key)} holds a NUL character`);
+}
+
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 
 function parseJson(body: Buffer): unknown {
@@ -73,8 +80,10 @@ function parseJson(body: Buffer): unknown {
   try {
     const text = UTF8.decode(body);
     if (text.trim() === '') return undefined;
-    value = JSON.parse(text);
+    // PostgreSQL cannot hold NUL in text, and neither can an environment: nobody means it, so nobody may send it.
+    value = text.includes('\\u0000') ? JSON.parse(text, refuseNul) : JSON.parse(text);
   } catch (error) {
+    if (error instanceof AtollError) throw error;
     throw new AtollError('invalid_json', `The body is not valid JSON: ${error instanceof Error ? error.message : ''}`, {
       cause: error,
     });

@@ -7,6 +7,8 @@ import { answerClientError } from './errors.ts';
 const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0');
 /** Room for the 1,000 headers some proxies and tests send; Node's own default is 16 KiB. */
 const MAX_HEADER_BYTES = 64 * 1024;
+/** Node refuses more than 1,000 headers unless told otherwise; their size is bounded above. */
+const MAX_HEADERS = 4000;
 /** Longer than what common clients keep an idle connection for, so that they and not we close it. */
 const KEEP_ALIVE_MS = 120_000;
 /** How long a connection may be silent before its first byte. */
@@ -20,6 +22,7 @@ export type RequestHandler = (request: http.IncomingMessage, response: http.Serv
  */
 export function plainServer(handler: RequestHandler): http.Server {
   const server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: KEEP_ALIVE_MS }, handler);
+  server.maxHeadersCount = MAX_HEADERS;
   server.on('clientError', answerClientError);
   const second = http2.createServer(
     { settings: { maxHeaderListSize: MAX_HEADER_BYTES } },

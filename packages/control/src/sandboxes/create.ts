@@ -1,10 +1,12 @@
-import { AtollError, type SandboxSpec } from '@atoll/contract';
+import { AtollError, type BuildSummary, type Resources, type SandboxSpec } from '@atoll/contract';
 import type { NodeStatus } from '../nodes/node-status.ts';
+import type { CatalogueTemplate } from '../templates/catalogue.ts';
 import type { SandboxContext } from './context.ts';
 import { type CreateRequest, chooseResources } from './create-request.ts';
 import type { SandboxEnder } from './end.ts';
 import { egressPolicy } from './network-settings.ts';
 import type { SandboxRecord } from './record.ts';
+import { type StartInterruption, StartSignal } from './start-signal.ts';
 
 /** One create as control carries it out. */
 export interface CreateOrder {
@@ -29,19 +31,37 @@ export class SandboxCreator {
 
   /** Returns the running sandbox, or undoes everything and throws. `abandoned`: the caller went away. */
   async create(order: CreateOrder, abandoned?: AbortSignal): Promise<SandboxRecord> {
-    const { node, templates, limits, closing } = this.#context;
+    const { templates, limits, closing } = this.#context;
     const { template, build } = await templates.resolve(order.request.template);
     const resources = chooseResources(order.request.wanted, build, limits);
     this.#nodeStatus.assertTakesSandboxes();
 
-    const deadline = AbortSignal.timeout(limits.startTimeoutMs);
-    const signal = AbortSignal.any([deadline, closing, ...(abandoned ? [abandoned] : [])]);
-    const endBeginning = await this.#takePlace(order.teamId);
-    let starting: SandboxRecord;
+    const interruption = new StartSignal({ timeoutMs: limits.startTimeoutMs, closing, abandoned });
+    let starting: SandboxRecord | undefined;
     try {
-      const { sandboxId } = await node.reserve({ buildId: build.buildId, resources }, signal);
+      starting = await this.#reserve(order, { template, build, resources }, interruption.signal);
+      return await this.#start(starting, order.request, interruption.signal);
+    } catch (error) {
+      const cause = startError(error, interruption.cause);
+      if (starting !== undefined) await this.#ender.undoStart(starting.sandboxId, cause);
+      throw cause;
+    } finally {
+      interruption.close();
+    }
+  }
+
+  /** Takes a place within the team's limit, a name from the node, and writes the row. */
+  async #reserve(
+    order: CreateOrder,
+    chosen: { template: CatalogueTemplate; build: BuildSummary; resources: Resources },
+    signal: AbortSignal,
+  ): Promise<SandboxRecord> {
+    const { template, build, resources } = chosen;
+    const release = await this.#takePlace(order.teamId);
+    try {
+      const { sandboxId } = await this.#context.node.reserve({ buildId: build.buildId, resources }, signal);
       const now = Date.now();
-      starting = {
+      const starting: SandboxRecord = {
         sandboxId,
         teamId: order.teamId,
         templateId: template.templateId,
@@ -61,17 +81,9 @@ export class SandboxCreator {
         idempotency: order.idempotency,
       };
       await this.#insert(starting);
-    } catch (error) {
-      throw startError(error, { deadline, closing, abandoned });
+      return starting;
     } finally {
-      endBeginning();
-    }
-    try {
-      return await this.#start(starting, order.request, signal);
-    } catch (error) {
-      const cause = startError(error, { deadline, closing, abandoned });
-      await this.#ender.undoStart(starting.sandboxId, cause);
-      throw cause;
+      release();
     }
   }
 
@@ -145,25 +157,22 @@ export class SandboxCreator {
 }
 
 /** The error a caller gets for whatever ended a start. */
-function startError(
-  error: unknown,
-  signals: { deadline: AbortSignal; closing: AbortSignal; abandoned: AbortSignal | undefined },
-): AtollError {
-  if (signals.closing.aborted) {
-    return new AtollError('shutting_down', 'The server is stopping; nothing was created.', { cause: error });
+function startError(error: unknown, interruption: StartInterruption | undefined): AtollError {
+  switch (interruption) {
+    case 'server_closing':
+      return new AtollError('shutting_down', 'The server is stopping; nothing was created.', { cause: error });
+    case 'client_gone':
+      return new AtollError('sandbox_create_failed', 'The client went away before the sandbox was ready.', {
+        cause: error,
+      });
+    case 'took_too_long':
+      return new AtollError('sandbox_placement_timeout', 'The sandbox did not start in time and was removed.', {
+        cause: error,
+      });
+    default:
+      if (error instanceof AtollError) return error;
+      return new AtollError('sandbox_create_failed', 'The sandbox could not be started; the server log tells why.', {
+        cause: error,
+      });
   }
-  if (signals.abandoned?.aborted) {
-    return new AtollError('sandbox_create_failed', 'The client went away before the sandbox was ready.', {
-      cause: error,
-    });
-  }
-  if (error instanceof AtollError) return error;
-  if (signals.deadline.aborted) {
-    return new AtollError('sandbox_placement_timeout', 'The sandbox did not start in time and was removed.', {
-      cause: error,
-    });
-  }
-  return new AtollError('sandbox_create_failed', 'The sandbox could not be started; the server log tells why.', {
-    cause: error,
-  });
 }

@@ -1,4 +1,4 @@
-import { AtollError, type EgressPolicy, ENVD_PORT } from '@atoll/contract';
+import { AtollError, type EgressPolicy, ENVD_PORT, type PortRule } from '@atoll/contract';
 import type { NetworkBody, NetworkUpdateBody } from '@atoll/contract/rest';
 import { EVERYTHING, readAllowOut, readDenyOut, readResolvers } from './egress-rules.ts';
 import type { NetworkSettings } from './record.ts';
@@ -36,16 +36,27 @@ export function updateNetwork(present: NetworkSettings, update: NetworkUpdateBod
   };
 }
 
+/**
+ * How `blockAutoDetect` is enforced: the guest asks the node's DNS, which asks the named resolvers for it, and every
+ * way around the node's DNS is closed.
+ */
+const OTHER_RESOLVERS_CLOSED: readonly PortRule[] = [
+  { port: 53, protocol: 'udp', access: 'deny' },
+  { port: 53, protocol: 'tcp', access: 'deny' },
+];
+
 /** What the node enforces of the settings. */
 export function egressPolicy(settings: NetworkSettings): EgressPolicy {
   const denyOut = readDenyOut(settings.denyOut ?? []);
+  const onlyNamedResolvers = settings.dns?.blockAutoDetect === true;
+  const resolvers = settings.dns?.customServers ?? (onlyNamedResolvers ? [] : undefined);
   const closed = settings.allowInternetAccess === false && !denyOut.ipv4.includes(EVERYTHING);
   return {
     allowOut: readAllowOut(settings.allowOut ?? [], denyOut).ipv4,
     denyOut: closed ? [...denyOut.ipv4, EVERYTHING] : denyOut.ipv4,
-    ports: settings.ports ?? [],
+    ports: [...(settings.ports ?? []), ...(onlyNamedResolvers ? OTHER_RESOLVERS_CLOSED : [])],
     ...(settings.dnsServers && { dnsServers: settings.dnsServers }),
-    ...(settings.dns?.customServers && { resolvers: settings.dns.customServers }),
+    ...(resolvers && { resolvers }),
   };
 }
 
@@ -53,7 +64,9 @@ function readEgress(body: EgressBody): EgressSettings {
   if (body.egressProxy !== undefined) throw later('network.egressProxy');
   if (body.rules !== undefined && Object.keys(body.rules).length > 0) throw later('network.rules');
   if (body.vpn?.enabled === true) throw later('network.vpn');
-  if (body.dns?.blockAutoDetect === true) throw later('network.dns.blockAutoDetect');
+  if (body.dns?.blockAutoDetect === true && (body.dnsServers ?? []).length > 0) {
+    throw later('network.dns.blockAutoDetect together with network.dnsServers');
+  }
   const denyOut = body.denyOut && readDenyOut(body.denyOut);
   const allowOut = body.allowOut && readAllowOut(body.allowOut, denyOut ?? readDenyOut([]));
   return {

@@ -47,6 +47,7 @@ export async function reconcile(
     const row = await context.store.sandboxes.get(sandboxId);
     if (row !== undefined && !isOver(row.state)) continue;
     context.logger.warn({ sandboxId }, 'the node runs a sandbox that nobody owns; it is ended');
+    context.routes.withdraw(sandboxId);
     await context.node.kill(sandboxId, row?.end?.reason ?? 'killed');
   }
 }
