@@ -74,8 +74,15 @@ async function step(label, program, args, options = {}) {
     process.stderr.write(`✓ ${label} (${seconds()})\n`);
     return;
   }
-  const text = Buffer.concat(output).toString().trimEnd().split('\n').slice(-30).join('\n');
-  throw new BootstrapError(`${label} failed (${end}).\n${text}\nThe command was: ${program} ${args.join(' ')}`);
+  throw new BootstrapError(
+    `${label} failed (${end}).\n${ends(Buffer.concat(output).toString())}\nThe command was: ${program} ${args.join(' ')}`,
+  );
+}
+
+/** The first and last lines: tools name the cause at one end or the other. */
+function ends(text, lines = 12) {
+  const all = text.trim().split('\n');
+  return all.length <= 2 * lines ? all.join('\n') : [...all.slice(0, lines), '…', ...all.slice(-lines)].join('\n');
 }
 
 function sameText(one, other) {
@@ -104,8 +111,10 @@ export async function installPackages() {
       'npm is needed and was not found in PATH. Install it (for example: sudo apt-get install npm).',
     );
   }
-  const args = ['ci', '--include=dev', '--include=optional', '--ignore-scripts', '--no-audit', '--no-fund'];
-  await step('Installing npm packages', 'npm', args);
+  // Not `npm ci`: it refuses the lock file where a registry lacks a package for some other platform. What is in the lock
+  // file is installed as it says, and the file is not touched.
+  const args = ['install', '--no-save', '--include=dev', '--include=optional', '--ignore-scripts'];
+  await step('Installing npm packages', 'npm', [...args, '--no-audit', '--no-fund', '--no-progress']);
   try {
     accessSync(PROJECT_NODE, constants.X_OK);
   } catch {
