@@ -30,7 +30,8 @@ export class ClientBudget {
   }
 
   endQuestion(address: string): void {
-    this.#account(address).questions -= 1;
+    const account = this.#accounts.get(address);
+    if (account !== undefined) account.questions -= 1;
   }
 
   startConnection(address: string): boolean {
@@ -41,10 +42,11 @@ export class ClientBudget {
   }
 
   endConnection(address: string): void {
-    this.#account(address).connections -= 1;
+    const account = this.#accounts.get(address);
+    if (account !== undefined) account.connections -= 1;
   }
 
-  /** Forgets a guest that is gone, once nothing of it is open. */
+  /** Forgets a guest that is gone. */
   forget(address: string): void {
     this.#accounts.delete(address);
   }

@@ -108,9 +108,15 @@ export class HostSlotPool implements SlotPool {
     const rules = compileEgress(egress, guard);
     const ownPolicy = !isDefaultEgress(rules);
     // The resolver shuts before the packets do and opens after them, so that it is never the weaker of the two.
+    const before = policies.get(slot.address) ?? DEFAULT_EGRESS;
     if (isCutOff(egress)) policies.set(slot.address, egress);
-    if (ownPolicy) await firewall.apply(enforcePolicy(layout, slot, rules));
-    else if (state.ownPolicy) await firewall.apply(dropPolicy(layout, slot));
+    try {
+      if (ownPolicy) await firewall.apply(enforcePolicy(layout, slot, rules));
+      else if (state.ownPolicy) await firewall.apply(dropPolicy(layout, slot));
+    } catch (error) {
+      if (policies.get(slot.address) === egress) policies.set(slot.address, before);
+      throw error;
+    }
     // Released meanwhile: the removal that waits behind this change takes it away again.
     if (this.#states.get(slot.index)?.kind !== 'used') return;
     policies.set(slot.address, egress);
@@ -143,7 +149,7 @@ export class HostSlotPool implements SlotPool {
 
   async adopt(index: number, egress: EgressPolicy): Promise<Slot> {
     this.#assertOpen();
-    const { layout, firewall } = this.#parts;
+    const { layout, firewall, policies } = this.#parts;
     const slot = layout.slot(index);
     const state = this.#states.get(index);
     if (state !== undefined && state.kind !== 'found' && state.kind !== 'spent') {
@@ -156,8 +162,14 @@ export class HostSlotPool implements SlotPool {
     }
     // Its policy may be any: take it as one of its own, so that the first one applied replaces it.
     this.#states.set(index, { kind: 'used', slot, ownPolicy: true });
-    await this.applyEgress(slot, egress);
-    await firewall.apply(claimSlot(layout, slot));
+    try {
+      await this.applyEgress(slot, egress);
+      await firewall.apply(claimSlot(layout, slot));
+    } catch (error) {
+      this.#states.set(index, { kind: 'found' });
+      policies.delete(slot.address);
+      throw error;
+    }
     return slot;
   }
 
@@ -197,9 +209,7 @@ export class HostSlotPool implements SlotPool {
 
   /** Starts making slots when somebody waits or the pool is not full. */
   refill(): void {
-    this.#maker ??= this.#makeAll().finally(() => {
-      this.#maker = undefined;
-    });
+    this.#maker ??= this.#makeAll();
   }
 
   async #makeAll(): Promise<void> {
@@ -209,14 +219,14 @@ export class HostSlotPool implements SlotPool {
       const missing = this.#parts.poolSize - this.#ready.length;
       const wanted =
         this.#waiters.length > 0 ? Math.min(this.#waiters.length, BURST_BATCH) : Math.min(missing, REFILL_BATCH);
-      if (wanted <= 0) return;
+      if (wanted <= 0) break;
       try {
         this.#ready.push(...(await this.#make(wanted)));
       } catch (error) {
         if (this.#waiters.length === 0)
           this.#parts.logger.warn({ err: error }, 'The pool of network slots is not full.');
         for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
-        return;
+        break;
       }
       while (this.#waiters.length > 0 && this.#ready.length > 0) {
         const slot = this.#ready.shift();
@@ -225,6 +235,8 @@ export class HostSlotPool implements SlotPool {
         this.#waiters.shift()?.resolve(slot);
       }
     }
+    // In the same turn as the last look at the waiters: whoever comes after it starts the next round.
+    this.#maker = undefined;
   }
 
   /** Makes up to `count` slots, at least one, with the default policy in force before their first packet. All or none. */

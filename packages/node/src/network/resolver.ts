@@ -58,6 +58,7 @@ class ResolverService implements Resolver {
   readonly #closing = new AbortController();
   readonly #connections = new Set<Socket>();
   readonly #questions = new Set<Promise<void>>();
+  #waiting = 0;
   #closed: Promise<void> | undefined;
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
@@ -146,9 +147,10 @@ class ResolverService implements Resolver {
     if (isCutOff(policy)) return encodeVerdict(query, 'refused');
     const verdict = answerLocally(query, guard);
     if (verdict !== undefined) return encodeVerdict(query, verdict);
-    if (this.#questions.size > MAX_OPEN_QUESTIONS || !this.#budget.startQuestion(client)) {
+    if (this.#waiting >= MAX_OPEN_QUESTIONS || !this.#budget.startQuestion(client)) {
       return encodeVerdict(query, 'refused');
     }
+    this.#waiting += 1;
     try {
       const upstreams =
         permittedResolvers(policy, guard) ?? this.#options.upstreamResolvers ?? (await this.#hostResolvers());
@@ -157,6 +159,7 @@ class ResolverService implements Resolver {
       if (!this.#closing.signal.aborted) logger.debug({ err: error, client }, 'No resolver answered a guest.');
       return encodeVerdict(query, 'failed');
     } finally {
+      this.#waiting -= 1;
       this.#budget.endQuestion(client);
     }
   }
