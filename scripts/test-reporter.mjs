@@ -2,9 +2,10 @@
 //   tests: <passed> passed, <failed> failed
 import { relative } from 'node:path';
 
-/** Counts tests, not the suites and files around them. */
-function isTest(event) {
-  return event.data.details?.type !== 'suite' && event.data.file !== undefined && event.data.name !== event.data.file;
+/** True for a test; not for the suites and files around it, unless a file itself fails (it could not be loaded). */
+function isTest({ type, data }) {
+  if (data.details?.type === 'suite' || data.details?.error?.failureType === 'subtestsFailed') return false;
+  return type === 'test:fail' || data.name !== data.file;
 }
 
 function describeError(error) {
