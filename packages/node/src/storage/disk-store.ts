@@ -4,7 +4,7 @@ import { AtollError, isSandboxId } from '@atoll/contract';
 import type { Logger } from 'pino';
 import type { DiskStore, SandboxDisk } from './disks.ts';
 import { HostToolError, runHostTool } from './host-tool.ts';
-import { readLoopDevices, readMounts, unmount } from './mount-table.ts';
+import { detachLoopDevices, readLoopDevices, readMounts, unmount } from './mount-table.ts';
 import { planOverlay } from './overlay-options.ts';
 
 const MIB = 1024 * 1024;
@@ -180,6 +180,8 @@ async function destroyDisk(paths: DiskPaths): Promise<void> {
     .map((mount) => mount.mountPoint)
     .filter((path) => path.startsWith(`${paths.folder}${sep}`));
   for (const mountPoint of below.toReversed()) await unmount(mountPoint);
+  // The device goes away with the mount. Only without one can it have been left behind, and looking costs time.
+  if (!below.includes(paths.mount)) await detachLoopDevices(paths.image);
   // Never before all is unmounted: this would delete the guest's files one by one.
   await rm(paths.folder, { recursive: true, force: true });
 }

@@ -71,3 +71,10 @@ export async function readLoopDevices(): Promise<Map<string, string>> {
   );
   return devices;
 }
+
+/** Frees the loop devices in use for a file. */
+export async function detachLoopDevices(file: string): Promise<void> {
+  for (const [device, backing] of await readLoopDevices()) {
+    if (backing === file) await runHostTool('losetup', ['--detach', device]);
+  }
+}
