@@ -1,10 +1,8 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import type { Exchange, RequestHead } from './exchange.ts';
 import { fieldValue, fieldValues, type HeaderFields } from './header-fields.ts';
 import { headersTooLarge, malformedRequest, type Refusal } from './refusal.ts';
-
-const { NGHTTP2_INTERNAL_ERROR } = constants;
 
 /** Reads the head of an HTTP/2 request, or says why it must not be served. */
 export function readHttp2Head(
@@ -84,7 +82,8 @@ export class Http2Exchange implements Exchange {
   }
 
   abort(): void {
-    if (!this.#finished || !this.#stream.writableFinished) this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    // `close` would end the body first, and a client would take it for complete; `destroy` resets the stream only.
+    if (!this.#finished || !this.#stream.writableFinished) this.#stream.destroy(new Error('the answer was broken off'));
   }
 
   onClosed(listener: () => void): void {

@@ -1,4 +1,10 @@
-import { createServer as createHttp1, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp1,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import { constants, createServer as createHttp2, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -105,25 +111,32 @@ function choosePlainProtocol(socket: Socket, toHttp1: (s: Socket) => void, toHtt
   };
   socket.setTimeout(HEAD_DEADLINE_MS, fail);
   socket.on('error', fail);
+  let seen: Buffer = Buffer.alloc(0);
   const look = (): void => {
     const bytes: Buffer | null = socket.read();
     if (bytes === null) return;
-    socket.unshift(bytes);
-    const length = Math.min(bytes.length, HTTP2_PREFACE.length);
-    const mayBeHttp2 = bytes.subarray(0, length).equals(HTTP2_PREFACE.subarray(0, length));
-    if (mayBeHttp2 && length < HTTP2_PREFACE.length && !socket.readableEnded) return;
+    seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);
+    const length = Math.min(seen.length, HTTP2_PREFACE.length);
+    const mayBeHttp2 = seen.subarray(0, length).equals(HTTP2_PREFACE.subarray(0, length));
+    if (mayBeHttp2 && length < HTTP2_PREFACE.length) return;
     socket.off('readable', look);
     socket.off('error', fail);
-    socket.setTimeout(0);
+    socket.off('end', fail);
     socket.off('timeout', fail);
+    socket.setTimeout(0);
+    // Only now: bytes put back earlier would be announced as new ones, again and again.
+    socket.unshift(seen);
     (mayBeHttp2 ? toHttp2 : toHttp1)(socket);
   };
+  socket.on('end', fail);
   socket.on('readable', look);
 }
 
 function serveHttp1(server: Server, context: GatewayContext): void {
   server.maxHeadersCount = 0;
+  const latest = new WeakMap<Duplex, ServerResponse>();
   const onRequest = (request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void => {
+    latest.set(request.socket, response);
     const head = readHttp1Head(request, context.limits.headerCount);
     if ('form' in head) {
       const nothing = { method: request.method ?? 'GET', target: '/', host: '', headers: [], encrypted: false };
@@ -131,6 +144,8 @@ function serveHttp1(server: Server, context: GatewayContext): void {
       refuse(new Http1Exchange(request, response, { ...nothing, headers: request.rawHeaders }, false), head);
       return;
     }
+    // The parser drops what followed a request to switch protocols in the same packet: nothing may follow such a one.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
     serve(new Http1Exchange(request, response, head, awaitsContinue), request.socket.remoteAddress ?? '', context);
   };
   server.on('request', (request, response) => onRequest(request, response, false));
@@ -141,8 +156,15 @@ function serveHttp1(server: Server, context: GatewayContext): void {
   });
   server.on('connect', (_request, socket: Duplex) => answerRaw(socket, methodNotAllowed('CONNECT')));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // Bad syntax behind a request: its own answer must not be mixed with one about what follows.
+    const response = latest.get(socket);
+    const unanswered = response !== undefined && !response.writableEnded;
+    if (error.code === 'ECONNRESET' || !socket.writable || unanswered) {
       socket.destroy();
+      return;
+    }
+    if (response !== undefined && !response.writableFinished) {
+      socket.end(() => socket.destroy());
       return;
     }
     answerRaw(
@@ -161,7 +183,7 @@ function answerRaw(socket: Duplex, refusal: Refusal): void {
     headers: [],
     encrypted: false,
   });
-  let text = `HTTP/1.1 ${status} ${refusal.title.split(':', 1)[0]}\r\nConnection: close\r\n`;
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\n`;
   for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   socket.on('error', () => socket.destroy());
   socket.end(`${text}\r\n${body}`, () => socket.destroy());
