@@ -6,7 +6,7 @@ import { installPackages, ROOT } from './bootstrap.mjs';
 await installPackages();
 const checks = [
   ['tsc', '-b'],
-  ['biome', 'ci', '.'],
+  ['biome', 'ci', '--colors=off', '.'],
 ];
 for (const [program, ...args] of checks) {
   const { status } = spawnSync(join(ROOT, 'node_modules/.bin', program), args, { cwd: ROOT, stdio: 'inherit' });

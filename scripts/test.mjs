@@ -74,7 +74,7 @@ function testFiles(folder) {
 
 const STAGES = {
   types: () => check('tsc', '-b'),
-  lint: () => check('biome', 'ci', '.'),
+  lint: () => check('biome', 'ci', '--colors=off', '.'),
   tests: unitTests,
   conformance: async () => {
     if (existsSync(join(ROOT, 'conformance/main.ts'))) await counted('conformance/main.ts');
