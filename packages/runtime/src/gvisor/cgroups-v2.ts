@@ -51,15 +51,8 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
     ]);
   }
 
-  async function setFrozen(id: string, frozen: boolean): Promise<void> {
-    await writeControl(file(id, 'cgroup.freeze'), frozen ? '1' : '0');
-    await untilSettled(`guest ${id} to ${frozen ? 'freeze' : 'thaw'}`, async () => {
-      const events = parseFlatKeyed((await readControl(file(id, 'cgroup.events'))) ?? '');
-      return (events.get('frozen') === 1) === frozen;
-    });
-  }
-
   return {
+    ...controlProcesses(root),
     pathForRunsc: (id) => `/${options.parent}/${id}`,
     setLimits,
 
@@ -68,28 +61,6 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
       await makeParent();
       await mkdir(join(root, id), { recursive: true });
       await setLimits(id, limits);
-    },
-
-    processes: (id) => readProcesses(file(id, 'cgroup.procs')),
-    freeze: (id) => setFrozen(id, true),
-    thaw: (id) => setFrozen(id, false),
-
-    isFrozen: async (id) => (await readControl(file(id, 'cgroup.freeze'))) === '1',
-
-    async killAll(id) {
-      await untilSettled(`guest ${id} to end`, async () => {
-        const pids = await readProcesses(file(id, 'cgroup.procs'));
-        if (pids.length === 0) return true;
-        try {
-          // Ends frozen processes too, and those that are just being forked. Linux >= 5.14.
-          await writeControl(file(id, 'cgroup.kill'), '1');
-        } catch (error) {
-          ignoreGone(error);
-          // The freezer of version 2 lets a kill through.
-          killProcesses(pids);
-        }
-        return false;
-      });
     },
 
     async usage(id) {
@@ -107,6 +78,42 @@ export async function openCgroupsV2(options: { parent: string; mountPoint: strin
         cacheBytes,
         oomKills: events.get('oom_kill') ?? 0,
       };
+    },
+  };
+}
+
+/** The part that needs no controller: processes of the groups below `root`. */
+export function controlProcesses(root: string): Omit<GuestCgroups, 'pathForRunsc' | 'create' | 'setLimits' | 'usage'> {
+  const file = (id: string, name: string): string => join(root, id, name);
+
+  async function setFrozen(id: string, frozen: boolean): Promise<void> {
+    await writeControl(file(id, 'cgroup.freeze'), frozen ? '1' : '0');
+    await untilSettled(`guest ${id} to ${frozen ? 'freeze' : 'thaw'}`, async () => {
+      const events = parseFlatKeyed((await readControl(file(id, 'cgroup.events'))) ?? '');
+      return (events.get('frozen') === 1) === frozen;
+    });
+  }
+
+  return {
+    processes: (id) => readProcesses(file(id, 'cgroup.procs')),
+    freeze: (id) => setFrozen(id, true),
+    thaw: (id) => setFrozen(id, false),
+    isFrozen: async (id) => (await readControl(file(id, 'cgroup.freeze'))) === '1',
+
+    async killAll(id) {
+      await untilSettled(`guest ${id} to end`, async () => {
+        const pids = await readProcesses(file(id, 'cgroup.procs'));
+        if (pids.length === 0) return true;
+        try {
+          // Ends frozen processes too, and those that are just being forked. Linux >= 5.14.
+          await writeControl(file(id, 'cgroup.kill'), '1');
+        } catch (error) {
+          ignoreGone(error);
+          // The freezer of version 2 lets a kill through.
+          killProcesses(pids);
+        }
+        return false;
+      });
     },
 
     remove: (id) => removeGroup(join(root, id)),
