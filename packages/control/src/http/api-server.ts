@@ -1,5 +1,5 @@
 import { AtollError, ERROR_CATALOGUE } from '@atoll/contract';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
 import { CORS_HEADERS, PREFLIGHT_HEADERS } from './cors.ts';
 import { fromFramework, sendError } from './errors.ts';
@@ -13,7 +13,8 @@ export function makeApiServer(options: { logger: Logger; maxBodyBytes: number })
   const { logger, maxBodyBytes } = options;
   const server = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    // Errors of ours are logged below, with their cause; a line for each request would cost more than the request.
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
     routerOptions: {
       maxParamLength: MAX_SEGMENT_LENGTH,
