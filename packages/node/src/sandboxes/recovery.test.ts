@@ -99,7 +99,11 @@ describe('a node whose process was killed', () => {
       assert.equal(second.node.pool().ready, 1);
       const { sandboxId, address } = await second.create(build);
       assert.equal((await runInGuest(address, 'hostname')).stdout, `${sandboxId}\n`);
-      const [started] = await second.node.logs(sandboxId, { limit: 1, direction: 'backward', search: 'started' });
+      const [started] = await second.node.logs(sandboxId, {
+        limit: 1,
+        direction: 'backward',
+        search: 'The sandbox started',
+      });
       assert.equal(started?.fields.from, 'pool');
     } finally {
       await second.close({ endSandboxes: true });

@@ -17,6 +17,9 @@ const RESTORE_DEADLINE_MS = 5_000;
 /** How long a guest may take to answer after it was booted, in milliseconds. */
 const BOOT_DEADLINE_MS = 20_000;
 
+/** How long envd may take to take its identity, in milliseconds: it has answered before, so it takes a few. */
+const INIT_DEADLINE_MS = 3_000;
+
 /** What the steps of a start work on. `subject` is the sandbox's id; what undoing needs is in `facts`. */
 export interface StartContext extends StepContext {
   readonly shape: Shape;
@@ -117,12 +120,8 @@ export function startOperations(parts: NodeParts): StartOperations {
     name: 'health',
     async act(context, signal) {
       const deadline = context.mode === 'restore' ? RESTORE_DEADLINE_MS : BOOT_DEADLINE_MS;
-      const late = AbortSignal.timeout(deadline);
-      await waitUntilHealthy(slotOf(context).address, AbortSignal.any([signal, late])).catch((error: unknown) => {
-        if (!late.aborted || signal.aborted) throw error;
-        const message = `The guest did not answer within ${deadline} ms of its ${context.mode}.`;
-        throw new AtollError('sandbox_create_failed', message, { cause: error });
-      });
+      const { address } = slotOf(context);
+      await within(deadline, `answer after its ${context.mode}`, signal, (late) => waitUntilHealthy(address, late));
     },
   };
 
@@ -142,28 +141,29 @@ export function startOperations(parts: NodeParts): StartOperations {
       const { build, assignment, subject } = context;
       if (assignment === undefined) throw new AtollError('internal_server_error', `Sandbox ${subject} has no owner.`);
       const { spec, lifecycleId } = assignment;
-      await initEnvd(
-        slotOf(context).address,
-        {
-          envVars: { ...build.env, ...spec.envVars },
-          ...(spec.envdAccessToken === undefined ? {} : { accessToken: spec.envdAccessToken }),
-          defaultUser: build.user,
-          defaultWorkdir: build.workdir,
-          sandboxId: subject,
-          templateId: spec.templateId,
-          hostname: hostnameOf(subject),
-          lifecycleID: lifecycleId,
-          randomSeed: randomBytes(32).toString('base64'),
-        },
-        signal,
-      );
+      const identity = {
+        envVars: { ...build.env, ...spec.envVars },
+        ...(spec.envdAccessToken === undefined ? {} : { accessToken: spec.envdAccessToken }),
+        defaultUser: build.user,
+        defaultWorkdir: build.workdir,
+        sandboxId: subject,
+        templateId: spec.templateId,
+        hostname: hostnameOf(subject),
+        lifecycleID: lifecycleId,
+        randomSeed: randomBytes(32).toString('base64'),
+      };
+      const { address } = slotOf(context);
+      await within(INIT_DEADLINE_MS, 'take its identity', signal, (late) => initEnvd(address, identity, late));
     },
   };
 
-  /** Does nothing but promise: from here on the guest is either its owner's or nobody's. */
+  /** From here on the guest is either its owner's or nobody's. */
   const take: Step<StartContext> = {
     name: 'take',
-    act: () => Promise.resolve(),
+    async act({ subject }) {
+      if (await runtime.isAlive(subject)) return;
+      throw new AtollError('sandbox_create_failed', `The ready guest ${subject} has ended by itself.`);
+    },
     async undo(context) {
       await startGuest.undo?.(context);
       await Promise.all([takeSlot.undo?.(context), stackDisk.undo?.(context)]);
@@ -200,6 +200,23 @@ function slotOf(context: StartContext): Slot {
 function diskOf(context: StartContext): SandboxDisk {
   if (context.disk === undefined) throw new AtollError('internal_server_error', 'The sandbox has no disk yet.');
   return context.disk;
+}
+
+/** Does something with a guest in limited time, and says what did not happen when the time is over. */
+async function within(
+  deadlineMs: number,
+  what: string,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const late = AbortSignal.timeout(deadlineMs);
+  try {
+    await work(AbortSignal.any([signal, late]));
+  } catch (error) {
+    if (!late.aborted || signal.aborted) throw error;
+    const message = `The guest did not ${what} within ${deadlineMs} ms.`;
+    throw new AtollError('sandbox_create_failed', message, { cause: error });
+  }
 }
 
 /** A slot comes with the default policy in force; replacing it by itself would cost 16 ms. */
