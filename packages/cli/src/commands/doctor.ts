@@ -20,12 +20,14 @@ export const doctor: Command = {
   },
   async run({ loaded, flags }) {
     const { settings } = loaded;
-    const server = findServer(settings.dataDir);
+    // Only root may read where a server is; that we are not root is a finding of its own.
+    const server = process.getuid?.() === 0 ? findServer(settings.dataDir) : undefined;
     const findings = [
       ...hostChecks(settings),
       ...(await toolChecks()),
       ...(await runscCheck(settings)),
-      ...(await portChecks(settings, server !== undefined)),
+      // A running server holds its ports itself.
+      ...(server === undefined ? await portChecks(settings) : []),
     ];
     const hopeless = findings.some((finding) => finding.status === 'failure');
     if (flags.quick !== true && !hopeless) {

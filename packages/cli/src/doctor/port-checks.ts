@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import type { Settings } from '../settings/schema.ts';
 import { type Finding, failure, ok } from './finding.ts';
 
-/** Whether the ports of the settings can be listened on; those of a running server are its own. */
-export function portChecks(settings: Settings, running: boolean): Promise<Finding[]> {
+/** Whether the ports of the settings can be listened on. */
+export function portChecks(settings: Settings): Promise<Finding[]> {
   const ports = [
     ['api-port', settings.apiPort],
     ['edge-port', settings.edgePort],
@@ -13,7 +13,6 @@ export function portChecks(settings: Settings, running: boolean): Promise<Findin
   return Promise.all(
     wanted.map(async ({ flag, port }) => {
       const name = `port ${port}`;
-      if (running) return ok(name, 'used by this server');
       const problem = await tryToListen(settings.host, port);
       if (problem === undefined) return ok(name, 'free');
       const cure =
