@@ -93,14 +93,46 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   };
   const ender = new SandboxEnder(context);
   const stopListening = node.onDeath((death) => ender.died(death));
-  await reconcile(context, ender, { atStart: true });
   const upkeep = new Upkeep(context, ender);
-
   const server = makeApiServer({ logger, maxBodyBytes: limits.maxBodyBytes });
+  const close = async () => {
+    closing.abort();
+    await upkeep.close();
+    await closeServer(server);
+    // From here on nobody sets deadlines any more; what came due meanwhile is carried out first.
+    deadlines.close();
+    await ender.settle();
+    stopListening();
+  };
+  try {
+    await reconcile(context, ender, { atStart: true });
+    bindRoutes(server, { options, context, ender, nodeStatus, seed });
+    await server.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const address = server.server.address() as AddressInfo;
+  return { url: `http://${urlHost(options.host)}:${address.port}`, seed, close };
+}
+
+/** Everything that is served. */
+function bindRoutes(
+  server: FastifyInstance,
+  parts: {
+    options: ControlOptions;
+    context: SandboxContext;
+    ender: SandboxEnder;
+    nodeStatus: NodeStatus;
+    seed: Seed;
+  },
+): void {
+  const { options, context, ender, nodeStatus, seed } = parts;
+  const { store, node, limits } = context;
   const authenticator = new Authenticator(store, options.adminToken);
   const binder = new Binder(server, authenticator, new RateLimiter(), limits.requestRate);
   const creator = new SandboxCreator(context, ender, nodeStatus);
-  bindHealth(server, closing.signal);
+  bindHealth(server, context.closing);
   bindDocuments(server, options.version);
   bindSandboxLists(binder, context);
   bindSandboxes(binder, {
@@ -116,21 +148,6 @@ export async function openControl(options: ControlOptions): Promise<Control> {
   bindKeys(binder, store, authenticator);
   bindNodes(binder, { node, status: nodeStatus, store, ender, version: options.version });
   bindRefused(binder, store);
-
-  await server.listen({ host: options.host, port: options.port });
-  const address = server.server.address() as AddressInfo;
-  return {
-    url: `http://${urlHost(options.host)}:${address.port}`,
-    seed,
-    close: async () => {
-      closing.abort();
-      stopListening();
-      deadlines.close();
-      await upkeep.close();
-      await closeServer(server);
-      await ender.settle();
-    },
-  };
 }
 
 /** 200 while serving, 503 while stopping. */

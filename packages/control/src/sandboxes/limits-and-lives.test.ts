@@ -294,3 +294,10 @@ test('a configured domain is in every answer that has one', async () => {
     assert.equal((await atoll.ask(`GET /sandboxes/${json.sandboxID}`)).json.domain, 'sandboxes.example');
   });
 });
+
+test('a control that cannot listen says so and leaves nothing behind', async () => {
+  await withControl({}, async (atoll) => {
+    const port = Number(new URL(atoll.control.url).port);
+    await assert.rejects(openTestControl({ port }), /EADDRINUSE/);
+  });
+});
