@@ -9,7 +9,7 @@ export interface GuestMount {
 export interface GuestLimits {
   readonly cpuCount: number;
   readonly memoryMiB: number;
-  /** Processes and threads that exist inside the guest at once; one more fork fails there with EAGAIN. */
+  /** Processes and threads that exist inside the guest at once; one more fork fails there with EAGAIN. A runtime lowers it to what `memoryMiB` can pay. */
   readonly maxProcesses: number;
 }
 

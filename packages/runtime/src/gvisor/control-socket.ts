@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { AtollError } from '@atoll/contract';
+import type { GuestLimits } from '../runtime.ts';
 
 /** A live guest answers within a millisecond; one whose CPU quota is used up, within some periods. */
 const CALL_DEADLINE_MS = 5_000;
@@ -54,6 +55,19 @@ function parseReply(text: string): Reply | undefined {
   }
 }
 
+/** Fewer would be too few for a shell with a compiler. */
+const MIN_PROCESSES = 256;
+
+/**
+ * The process limit that a guest's memory can pay: gVisor needs half a MiB of it for each process, so with more than
+ * one per MiB a fork bomb would run into the memory limit, which ends innocent processes.
+ */
+export function affordableProcesses(limits: GuestLimits): number {
+  if (limits.memoryMiB === 0) return limits.maxProcesses;
+  const affordable = Math.max(MIN_PROCESSES, limits.memoryMiB);
+  return limits.maxProcesses === 0 ? affordable : Math.min(limits.maxProcesses, affordable);
+}
+
 /**
  * Limits the processes and threads that exist inside the guest; one more fork fails with EAGAIN there. It is the limit
  * of the guest's own control group, which gVisor names by the guest's first id (`origin`). Needs version 2 of them and
@@ -63,9 +77,10 @@ function parseReply(text: string): Reply | undefined {
 export async function limitGuestProcesses(
   runscRoot: string,
   id: string,
-  options: { origin: string; maxProcesses: number },
+  options: { origin: string; limits: GuestLimits },
 ): Promise<void> {
-  const value = options.maxProcesses === 0 ? 'max' : String(options.maxProcesses);
+  const maxProcesses = affordableProcesses(options.limits);
+  const value = maxProcesses === 0 ? 'max' : String(maxProcesses);
   const file = { controller: 'pids', path: `/${options.origin}`, name: 'pids.max' };
   const result = await callGuestKernel(runscRoot, id, 'Cgroups.WriteControlFiles', { args: [{ file, value }] });
   const failed = (result as { results?: { value: string; is_error: boolean }[] }).results?.find((one) => one.is_error);

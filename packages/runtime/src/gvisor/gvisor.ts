@@ -156,7 +156,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
       const group = await cgroups.processes(spec.id);
       await Promise.all([
         orderOutOfMemory(group, [kernel.sandboxPid, kernel.goferPid]),
-        limitGuestProcesses(runscRoot, spec.id, { origin, maxProcesses: spec.limits.maxProcesses }),
+        limitGuestProcesses(runscRoot, spec.id, { origin, limits: spec.limits }),
       ]);
     } catch (error) {
       if (await isAlive(spec.id)) throw error;
@@ -280,10 +280,7 @@ export async function openGvisor(options: GvisorOptions): Promise<Runtime> {
     async updateLimits(id, limits) {
       await requireAlive(id);
       const origin = await readFile(join(guestDir(id), ORIGIN_FILE), 'utf8');
-      await Promise.all([
-        cgroups.setLimits(id, limits),
-        limitGuestProcesses(runscRoot, id, { origin, maxProcesses: limits.maxProcesses }),
-      ]);
+      await Promise.all([cgroups.setLimits(id, limits), limitGuestProcesses(runscRoot, id, { origin, limits })]);
     },
 
     async list() {
