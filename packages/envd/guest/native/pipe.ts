@@ -57,16 +57,16 @@ export class DescriptorReader {
   }
 }
 
-/** Writes to a non-blocking descriptor in order, waiting while the other side is full. */
-export class DescriptorWriter {
-  readonly #descriptor: number;
+/** Writes to the pipe end it is given, in order, waiting while the other side is full. */
+export class PipeWriter {
   readonly #sink: Bun.FileSink;
   #last: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
     this.#sink = Bun.file(descriptor).writer({ highWaterMark: 1 });
+    // The sink works on a duplicate, which it closes.
+    closeSync(descriptor);
   }
 
   get isClosed(): boolean {
@@ -85,23 +85,20 @@ export class DescriptorWriter {
 
   /** Closes after what was written before. */
   close(): Promise<void> {
-    this.#closed ??= this.#last.then(() => this.#release());
+    this.#closed ??= this.#last.then(() => this.#end());
     return this.#closed;
   }
 
-  /** Closes at once; a waiting write fails. */
-  async destroy(): Promise<void> {
-    this.#closed ??= this.#release();
-    await this.#closed;
+  /** Closes without waiting: what is still to be written goes only as long as somebody reads it. */
+  destroy(): void {
+    this.#closed ??= this.#end();
   }
 
-  async #release(): Promise<void> {
+  async #end(): Promise<void> {
     try {
       await this.#sink.end();
     } catch {
       // The other side went away with unread input: nothing is left to tell anybody.
-    } finally {
-      closeSync(this.#descriptor);
     }
   }
 }

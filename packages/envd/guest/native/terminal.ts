@@ -1,4 +1,5 @@
-import { chownSync, closeSync, constants, openSync } from 'node:fs';
+import { chownSync, closeSync, constants, openSync, writeSync } from 'node:fs';
+import { errnoCode } from '../errors.ts';
 import type { User } from '../users.ts';
 import { libc, systemError } from './libc.ts';
 
@@ -6,7 +7,6 @@ const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;
 const TIOCSWINSZ = 0x5414;
 const O_CLOEXEC = 0o2000000;
-const F_DUPFD_CLOEXEC = 1030;
 
 /** Size of a terminal in characters. */
 export interface TerminalSize {
@@ -16,10 +16,7 @@ export interface TerminalSize {
 
 /** A new pseudo-terminal: our end, and the name and a descriptor of the program's end. */
 export interface PseudoTerminal {
-  /** For reading and resizing. */
   readonly master: number;
-  /** The master once more, for writing: the event loop watches each descriptor for one purpose. */
-  readonly input: number;
   readonly replicaPath: string;
   /**
    * Held until the program has ended: while the program's end is open nowhere, reading the master fails as if the
@@ -39,13 +36,7 @@ export function openTerminal(size: TerminalSize, user: User): PseudoTerminal {
     const replicaPath = `/dev/pts/${number[0]}`;
     resizeTerminal(master, size);
     chownSync(replicaPath, user.uid, user.gid);
-    const replica = openSync(replicaPath, flags);
-    const input = libc.fcntl(master, F_DUPFD_CLOEXEC, 0);
-    if (input < 0) {
-      closeSync(replica);
-      throw systemError('fcntl');
-    }
-    return { master, input, replicaPath, replica };
+    return { master, replicaPath, replica: openSync(replicaPath, flags) };
   } catch (error) {
     closeSync(master);
     throw error;
@@ -55,4 +46,50 @@ export function openTerminal(size: TerminalSize, user: User): PseudoTerminal {
 export function resizeTerminal(master: number, size: TerminalSize): void {
   const window = Uint16Array.of(size.rows, size.cols, 0, 0);
   if (libc.ioctl(master, TIOCSWINSZ, window) !== 0) throw systemError('ioctl TIOCSWINSZ');
+}
+
+/** How long to wait, in milliseconds, before input is offered again to a terminal that is full. */
+const FULL_PAUSE_MS = 5;
+
+/**
+ * Writes to a terminal in order, waiting while it is full. Not through Bun's writer: that one makes terminals blocking,
+ * for reading too. Whoever opened the terminal closes it.
+ */
+export class TerminalWriter {
+  readonly #master: number;
+  #last: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(master: number) {
+    this.#master = master;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Resolves when the terminal has taken everything. */
+  write(bytes: Uint8Array): Promise<void> {
+    const written = this.#last.then(() => this.#writeAll(bytes));
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  /** Ends waiting writes; must be called before the terminal is closed. */
+  async destroy(): Promise<void> {
+    this.#isClosed = true;
+    await this.#last;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let offset = 0; offset < bytes.length; ) {
+      if (this.#isClosed) throw new Error('the terminal is closed');
+      try {
+        offset += writeSync(this.#master, bytes, offset);
+      } catch (error) {
+        if (errnoCode(error) !== 'EAGAIN') throw error;
+        await Bun.sleep(FULL_PAUSE_MS);
+      }
+    }
+  }
 }

@@ -2,8 +2,8 @@ import { closeSync } from 'node:fs';
 import type { ProcessConfig, ProcessEventSchema } from '@atoll/contract/envd';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { EnvdError } from '../errors.ts';
-import { DescriptorReader, DescriptorWriter } from '../native/pipe.ts';
-import { type PseudoTerminal, resizeTerminal, type TerminalSize } from '../native/terminal.ts';
+import { DescriptorReader, PipeWriter } from '../native/pipe.ts';
+import { type PseudoTerminal, resizeTerminal, type TerminalSize, TerminalWriter } from '../native/terminal.ts';
 import { type Keepalive, Subscription } from '../subscription.ts';
 import { exitStatus } from './exit-status.ts';
 import type { Spawned } from './spawn.ts';
@@ -37,7 +37,9 @@ export class ManagedProcess {
   readonly ended: Promise<ProcessEvent>;
   readonly #child: Bun.Subprocess;
   readonly #readers: readonly DescriptorReader[];
-  readonly #input: { readonly kind: 'stdin' | 'pty'; readonly writer: DescriptorWriter | undefined };
+  readonly #input:
+    | { readonly kind: 'stdin'; readonly writer: PipeWriter | undefined }
+    | { readonly kind: 'pty'; readonly writer: TerminalWriter };
   readonly #terminal: PseudoTerminal | undefined;
   readonly #subscriptions = new Set<Subscription<ProcessEvent>>();
   #state: State = { kind: 'running' };
@@ -55,10 +57,10 @@ export class ManagedProcess {
     if (io.kind === 'pty') {
       this.#terminal = io.terminal;
       this.#readers = [this.#read(io.terminal.master, 'pty')];
-      this.#input = { kind: 'pty', writer: new DescriptorWriter(io.terminal.input) };
+      this.#input = { kind: 'pty', writer: new TerminalWriter(io.terminal.master) };
     } else {
       this.#readers = [this.#read(io.stdout, 'stdout'), this.#read(io.stderr, 'stderr')];
-      this.#input = { kind: 'stdin', writer: io.stdin === undefined ? undefined : new DescriptorWriter(io.stdin) };
+      this.#input = { kind: 'stdin', writer: io.stdin === undefined ? undefined : new PipeWriter(io.stdin) };
     }
     this.ended = this.#run();
   }
@@ -108,7 +110,7 @@ export class ManagedProcess {
     if (this.#terminal === undefined)
       throw new EnvdError('internal', 'error resizing tty: tty not assigned to process');
     if (this.#state.kind === 'ended') return;
-    resizeTerminal(this.#terminal.input, size);
+    resizeTerminal(this.#terminal.master, size);
   }
 
   /** Sends a signal. Output that cannot be had for ever no longer delays the end after that. */
@@ -154,7 +156,9 @@ export class ManagedProcess {
     if (this.#terminal !== undefined) closeSync(this.#terminal.replica);
     const drained = Promise.all(this.#readers.map((reader) => reader.finished));
     await Promise.race([drained, this.#silenceAfterKill()]);
-    await Promise.all([...this.#readers.map((reader) => reader.stop()), this.#input.writer?.destroy()]);
+    // Input first: a terminal's descriptor is closed by its reader.
+    await this.#input.writer?.destroy();
+    await Promise.all(this.#readers.map((reader) => reader.stop()));
     const end: ProcessEvent = {
       event: { case: 'end', value: exitStatus(this.#child.exitCode, this.#child.signalCode) },
     };

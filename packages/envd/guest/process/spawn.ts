@@ -37,7 +37,10 @@ const TAKE_TERMINAL = 'exec "$@" <>"$0" >&0 2>&1';
 export function spawn(plan: SpawnPlan): Spawned {
   checkDirectory(plan.cwd);
   try {
-    return plan.io.kind === 'pty' ? spawnOnTerminal(plan, plan.io.size) : spawnOnPipes(plan, plan.io.stdin);
+    const { io } = plan;
+    if (io.kind === 'pty') return spawnOnTerminal(plan, io.size);
+    // The pipes too are made as the user: programs open them again as /dev/stdout.
+    return asUser(plan.user, () => spawnOnPipes(plan, io.stdin));
   } catch (error) {
     if (error instanceof EnvdError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -77,20 +80,19 @@ function spawnOnPipes(plan: SpawnPlan, withStdin: boolean): Spawned {
 function spawnOnTerminal(plan: SpawnPlan, size: TerminalSize): Spawned {
   const terminal = openTerminal(size, plan.user);
   try {
-    const child = start(plan, ['/bin/sh', '-c', TAKE_TERMINAL, terminal.replicaPath, plan.cmd, ...plan.args], {
-      stdin: 'ignore',
-      stdout: 'ignore',
-      stderr: 'ignore',
-    });
+    const command = ['/bin/sh', '-c', TAKE_TERMINAL, terminal.replicaPath, plan.cmd, ...plan.args];
+    const stdio = { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' } as const;
+    const child = asUser(plan.user, () => start(plan, command, stdio));
     return { child, io: { kind: 'pty', terminal } };
   } catch (error) {
-    for (const descriptor of [terminal.master, terminal.input, terminal.replica]) closeSync(descriptor);
+    for (const descriptor of [terminal.master, terminal.replica]) closeSync(descriptor);
     throw error;
   }
 }
 
 type Stdio = number | 'ignore';
 
+/** Starts a program as the thread's present user. */
 function start(
   plan: SpawnPlan,
   command: string[],
@@ -98,15 +100,13 @@ function start(
 ): Bun.Subprocess {
   // A session of its own: a terminal's signals, and nobody's else.
   const options = { ...stdio, cwd: plan.cwd, env: { ...plan.env }, detached: true };
-  return asUser(plan.user, () => {
-    try {
-      return Bun.spawn(command, options);
-    } catch (error) {
-      if (errnoCode(error) === 'E2BIG') throw error;
-      // Missing programs and scripts without an interpreter line: a shell runs the one and reports the other (127, 126).
-      return Bun.spawn(['/bin/sh', '-c', 'exec "$@"', 'sh', ...command], options);
-    }
-  });
+  try {
+    return Bun.spawn(command, options);
+  } catch (error) {
+    if (errnoCode(error) === 'E2BIG') throw error;
+    // Missing programs and scripts without an interpreter line: a shell runs the one and reports the other (127, 126).
+    return Bun.spawn(['/bin/sh', '-c', 'exec "$@"', 'sh', ...command], options);
+  }
 }
 
 function checkDirectory(cwd: string): void {

@@ -5,8 +5,8 @@ const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x01000000;
 
-/** Of siginfo_t: where the number of the process that ended is, and how large the whole is, in bytes. */
-const SI_PID_INDEX = 3;
+/** Of siginfo_t on 64-bit machines: which of its ints is the process that ended, and the size of the whole in bytes. */
+const SI_PID_INDEX = 4;
 const SIGINFO_BYTES = 128;
 
 /** When one of our own children is in the way of the look, how long until the next one, in milliseconds. */
