@@ -22,8 +22,6 @@ const KEEP_ALIVE_MS = 610_000;
 /** How long a client may take to send a head. Bodies have no limit. */
 const HEAD_DEADLINE_MS = 60_000;
 const KEEP_ALIVE_PROBE_MS = 60_000;
-/** Bytes read from and written to sockets ahead of the other side. */
-const HIGH_WATER_MARK = 256 * 1024;
 /** HTTP/2 windows: what a client may send before it must wait for us. Bounds memory per stream and per connection. */
 const STREAM_WINDOW = 1024 * 1024;
 const CONNECTION_WINDOW = 8 * 1024 * 1024;
@@ -49,7 +47,6 @@ export async function listen(
   const settings = {
     requireHostHeader: false,
     maxHeaderSize: context.limits.headerBytes,
-    highWaterMark: HIGH_WATER_MARK,
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     noDelay: true,

@@ -1,9 +1,8 @@
-import { KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-// The dependency injection of @peculiar/x509 asks for it to be loaded first.
-import 'reflect-metadata';
-import * as x509 from '@peculiar/x509';
+import { authorityName } from './authority-name.ts';
+import type { KeyedCertificate } from './certificate-maker.ts';
 
 /** The files of a private CA and of the certificate it made for the edge. */
 export interface CertificateFiles {
@@ -15,16 +14,9 @@ export interface CertificateFiles {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** Clients' clocks may be late. */
-const CLOCK_SLACK_MS = DAY_MS;
-const CA_DAYS = 3650;
-/** Longer ones are refused by Apple's verifier. */
-const LEAF_DAYS = 397;
+/** A CA must outlive what it signs. */
+const CA_RENEWAL_DAYS = 400;
 const LEAF_RENEWAL_DAYS = 60;
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-const NAME_CONSTRAINTS = '2.5.29.30';
-/** X.520 bounds common names. */
-const MAX_COMMON_NAME = 64;
 
 /**
  * Makes sure that `directory` holds a private CA for the domain and a valid certificate of it. The CA is made once and
@@ -34,139 +26,55 @@ const MAX_COMMON_NAME = 64;
 export async function ensurePrivateCa(options: { directory: string; domain: string }): Promise<CertificateFiles> {
   const { directory } = options;
   const domain = options.domain.toLowerCase();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
   const files = {
     certPath: join(directory, 'cert.pem'),
     keyPath: join(directory, 'key.pem'),
     caPath: join(directory, 'ca.pem'),
   };
   const caKeyPath = join(directory, 'ca-key.pem');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
 
-  let ca = await loadAuthority(files.caPath, caKeyPath, domain);
-  if (ca === undefined) {
-    ca = await makeAuthority(domain);
-    await writePrivate(caKeyPath, await privateKeyPem(ca.keys));
-    await writePublic(files.caPath, ca.certificate.toString('pem'));
+  let authority = await loadPair(files.caPath, caKeyPath);
+  if (authority === undefined || !isGood(authority, CA_RENEWAL_DAYS) || !mayItSign(authority, domain)) {
+    const { makeAuthority } = await maker();
+    authority = await makeAuthority(domain);
+    await replaceFile(caKeyPath, authority.key, 0o600);
+    await replaceFile(files.caPath, authority.certificate, 0o644);
   }
-  if (!(await isLeafGood(files, ca.certificate, domain))) {
-    const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-    const leaf = await makeLeaf(domain, keys, ca);
-    // The key first: a reader that meets a new key with an old certificate reads again, the edge's watcher does.
-    await writePrivate(files.keyPath, await privateKeyPem(keys));
-    await writePublic(files.certPath, leaf.toString('pem'));
+  const leaf = await loadPair(files.certPath, files.keyPath);
+  if (leaf === undefined || !isGood(leaf, LEAF_RENEWAL_DAYS) || !isSignedBy(leaf, authority)) {
+    const { makeLeaf } = await maker();
+    const renewed = await makeLeaf(domain, authority);
+    // A reader between the two writes finds files that do not fit and reads again later.
+    await replaceFile(files.keyPath, renewed.key, 0o600);
+    await replaceFile(files.certPath, renewed.certificate, 0o644);
   }
   return files;
 }
 
-interface Authority {
-  readonly certificate: x509.X509Certificate;
-  readonly keys: webcrypto.CryptoKeyPair;
+/** Loaded only when something must be made: the library takes longer to load than all the checks. */
+function maker(): Promise<typeof import('./certificate-maker.ts')> {
+  return import('./certificate-maker.ts');
 }
 
-async function loadAuthority(caPath: string, keyPath: string, domain: string): Promise<Authority | undefined> {
-  const [certificatePem, keyPem] = await Promise.all([readIfThere(caPath), readIfThere(keyPath)]);
-  if (certificatePem === undefined || keyPem === undefined) return undefined;
-  const certificate = new x509.X509Certificate(certificatePem);
-  const usable =
-    certificate.subject === authorityName(domain) && certificate.notAfter.getTime() > Date.now() + LEAF_DAYS * DAY_MS;
-  if (!usable) return undefined;
-  const pkcs8 = x509.PemConverter.decodeFirst(keyPem);
-  const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, true, ['sign']);
-  const publicKey = await certificate.publicKey.export(ALGORITHM, ['verify'], webcrypto);
-  return { certificate, keys: { privateKey, publicKey: publicKey as webcrypto.CryptoKey } };
+function isGood(pair: KeyedCertificate, daysLeft: number): boolean {
+  const certificate = new X509Certificate(pair.certificate);
+  const lasts = Date.parse(certificate.validTo) > Date.now() + daysLeft * DAY_MS;
+  return lasts && certificate.checkPrivateKey(createPrivateKey(pair.key));
 }
 
-function authorityName(domain: string): string {
-  return `CN=${`Atoll CA ${domain}`.slice(0, MAX_COMMON_NAME)}`;
+/** The CA's name tells its domain: its name constraint refuses any other. */
+function mayItSign(authority: KeyedCertificate, domain: string): boolean {
+  return new X509Certificate(authority.certificate).subject === authorityName(domain);
 }
 
-async function makeAuthority(domain: string): Promise<Authority> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
-    {
-      ...validity(CA_DAYS),
-      name: authorityName(domain),
-      keys: keys,
-      signingAlgorithm: ALGORITHM,
-      extensions: [
-        new x509.BasicConstraintsExtension(true, 0, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-        new x509.Extension(NAME_CONSTRAINTS, true, permittedDomain(domain)),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-      ],
-    },
-    webcrypto,
-  );
-  return { certificate, keys };
+function isSignedBy(leaf: KeyedCertificate, authority: KeyedCertificate): boolean {
+  return new X509Certificate(leaf.certificate).verify(new X509Certificate(authority.certificate).publicKey);
 }
 
-async function makeLeaf(domain: string, keys: webcrypto.CryptoKeyPair, ca: Authority): Promise<x509.X509Certificate> {
-  return await x509.X509CertificateGenerator.create(
-    {
-      ...validity(LEAF_DAYS),
-      subject: `CN=${domain.slice(0, MAX_COMMON_NAME)}`,
-      issuer: ca.certificate.subject,
-      publicKey: keys.publicKey,
-      signingKey: ca.keys.privateKey,
-      signingAlgorithm: ALGORITHM,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(certificateNames(domain).map((value) => ({ type: 'dns', value }))),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-        await x509.AuthorityKeyIdentifierExtension.create(ca.keys.publicKey, false, webcrypto),
-      ],
-    },
-    webcrypto,
-  );
-}
-
-function certificateNames(domain: string): string[] {
-  return [domain, `*.${domain}`, `api.${domain}`];
-}
-
-function validity(days: number): { serialNumber: string; notBefore: Date; notAfter: Date } {
-  const notBefore = new Date(Date.now() - CLOCK_SLACK_MS);
-  // A positive number of 127 random bits (RFC 5280, 4.1.2.2).
-  const serial = randomBytes(16);
-  serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
-  return { serialNumber: serial.toString('hex'), notBefore, notAfter: new Date(notBefore.getTime() + days * DAY_MS) };
-}
-
-/** `NameConstraints` (RFC 5280, 4.2.1.10): permitted is one DNS name with all beneath it. */
-function permittedDomain(domain: string): ArrayBuffer {
-  const base = derValue(0x82, Buffer.from(domain, 'ascii'));
-  const der = derValue(0x30, derValue(0xa0, derValue(0x30, base)));
-  return new Uint8Array(der).buffer;
-}
-
-/** One DER value; names are at most 253 bytes, so two length bytes are enough. */
-function derValue(tag: number, content: Buffer): Buffer {
-  const { length } = content;
-  const head =
-    length < 0x80 ? [tag, length] : length < 0x100 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(head), content]);
-}
-
-async function isLeafGood(files: CertificateFiles, ca: x509.X509Certificate, domain: string): Promise<boolean> {
-  const [certificatePem, keyPem] = await Promise.all([readIfThere(files.certPath), readIfThere(files.keyPath)]);
-  if (certificatePem === undefined || keyPem === undefined) return false;
-  const leaf = new X509Certificate(certificatePem);
-  const issuer = new X509Certificate(ca.toString('pem'));
-  const privateKey = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(keyPem), ALGORITHM, true, [
-    'sign',
-  ]);
-  return (
-    Date.parse(leaf.validTo) > Date.now() + LEAF_RENEWAL_DAYS * DAY_MS &&
-    leaf.verify(issuer.publicKey) &&
-    certificateNames(domain).every((name) => leaf.subjectAltName?.split(', ').includes(`DNS:${name}`)) &&
-    leaf.checkPrivateKey(KeyObject.from(privateKey))
-  );
-}
-
-async function privateKeyPem(keys: webcrypto.CryptoKeyPair): Promise<string> {
-  return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
+async function loadPair(certificatePath: string, keyPath: string): Promise<KeyedCertificate | undefined> {
+  const [certificate, key] = await Promise.all([readIfThere(certificatePath), readIfThere(keyPath)]);
+  return certificate === undefined || key === undefined ? undefined : { certificate, key };
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -177,9 +85,6 @@ async function readIfThere(path: string): Promise<string | undefined> {
     throw error;
   }
 }
-
-const writePrivate = (path: string, text: string): Promise<void> => replaceFile(path, text, 0o600);
-const writePublic = (path: string, text: string): Promise<void> => replaceFile(path, text, 0o644);
 
 /** Puts a file in place whole and durable, with its mode from the first byte on. */
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
