@@ -91,7 +91,7 @@ export interface NodeDescription {
   }[];
 }
 
-/** One sample of a sandbox's use. Sizes in bytes, `cpuUsedPct` 0..100 x cores, `timestamp` unix milliseconds. */
+/** One sample of a sandbox's use. Sizes in bytes, `cpuUsedPct` 0..100 of all its cores together, `timestamp` unix milliseconds. */
 export interface SandboxMetric {
   readonly timestamp: number;
   readonly cpuCount: number;
