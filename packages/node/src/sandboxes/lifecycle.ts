@@ -146,7 +146,13 @@ export class Lifecycle {
   /** Tells the listeners of a death; keeps it for the first one when there is none yet. */
   announce(death: SandboxDied): void {
     if (this.#deathListeners.size === 0) this.#untold.push(death);
-    for (const listener of this.#deathListeners) listener(death);
+    for (const listener of this.#deathListeners) {
+      try {
+        listener(death);
+      } catch (error) {
+        this.#parts.settings.logger.error({ err: error, ...death }, 'Somebody who was told of a death failed.');
+      }
+    }
   }
 
   onDeath(listener: (death: SandboxDied) => void): () => void {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { BuildSummary, SandboxDied } from '@atoll/contract';
+import { startChild } from '../testing/crash.ts';
 import { runInGuest } from '../testing/guest-command.ts';
 import { findLeftovers, findNetwork } from '../testing/leftovers.ts';
 import {
@@ -14,17 +12,6 @@ import {
   removeTestPlace,
   type TestPlace,
 } from '../testing/test-node.ts';
-
-const CHILD = fileURLToPath(new URL('../testing/crash-child.ts', import.meta.url));
-
-/** What leads to each operation, and the operation's steps. */
-const OPERATIONS = {
-  create: ['slot', 'egress', 'disk', 'identity', 'manifest', 'guest', 'health', 'init'],
-  fill: ['slot', 'disk', 'manifest', 'guest', 'freeze'],
-  assign: ['take', 'manifest', 'egress', 'thaw', 'init'],
-  end: ['reason', 'guest', 'places', 'folder'],
-  bake: ['begin', 'checkpoint', 'describe', 'measure', 'publish'],
-} as const;
 
 describe('a node whose process was killed', () => {
   let place: TestPlace;
@@ -44,25 +31,6 @@ describe('a node whose process was killed', () => {
     assert.deepEqual(await findNetwork(place.instance), []);
     await removeTestPlace(place);
   });
-
-  for (const [operation, steps] of Object.entries(OPERATIONS)) {
-    for (const step of steps) {
-      for (const moment of ['begun', 'done']) {
-        const crashAt = `${operation}:${step}:${moment}`;
-        it(`leaves nothing behind when it was at ${crashAt}`, async () => {
-          await crash(place, crashAt, operation);
-          const test = await openTestNode(place);
-          try {
-            assert.deepEqual(await test.node.inventory(), []);
-            assert.deepEqual(await findLeftovers(place), {});
-            assert.equal((await test.node.builds()).length, 1);
-          } finally {
-            await test.close({ endSandboxes: true });
-          }
-        });
-      }
-    }
-  }
 
   it('finds its sandboxes running on, with what runs inside, their logs and their samples', async () => {
     const first = await openTestNode(place, { metricsIntervalMs: 100 });
@@ -132,19 +100,24 @@ describe('a node whose process was killed', () => {
       await second.close({ endSandboxes: true });
     }
   });
-});
 
-/** Runs a node in another process until it kills itself at the given step. */
-async function crash(place: TestPlace, crashAt: string, what: string): Promise<void> {
-  const child = spawn(process.execPath, [CHILD, JSON.stringify(place), crashAt, what], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 60_000,
-    killSignal: 'SIGTERM',
+  it('keeps what was running and nothing else, whenever it was killed', async () => {
+    for (const afterMs of [0, 30, 90, 170, 260]) {
+      const child = startChild(place, 'never', 'storm');
+      await child.busy();
+      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      child.kill();
+      await child.killedBy();
+      const test = await openTestNode(place);
+      try {
+        const kept = await test.node.inventory();
+        for (const { address } of kept) assert.equal((await runInGuest(address, 'echo alive')).stdout, 'alive\n');
+        const ids = kept.map((entry) => entry.sandboxId);
+        assert.deepEqual(await findLeftovers(place, ids), {}, `after ${afterMs} ms`);
+      } finally {
+        await test.close({ endSandboxes: true });
+      }
+      assert.deepEqual(await findLeftovers(place), {});
+    }
   });
-  let errors = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    errors += chunk.toString('utf8');
-  });
-  const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  assert.equal(signal, 'SIGKILL', errors);
-}
+});

@@ -1,0 +1,3 @@
+import { describeCrashesOf } from '../testing/crash.ts';
+
+describeCrashesOf('bake', ['begin', 'checkpoint', 'describe', 'measure', 'publish']);

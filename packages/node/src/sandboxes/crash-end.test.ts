@@ -1,0 +1,3 @@
+import { describeCrashesOf } from '../testing/crash.ts';
+
+describeCrashesOf('end', ['reason', 'guest', 'places', 'folder']);
