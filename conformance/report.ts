@@ -40,6 +40,22 @@ function cell(results: readonly Result[], client: Client, operation: string): St
 
 const SIGNS: Readonly<Record<Status, string>> = { pass: 'ok', fail: 'FAIL', 'n.a.': '-' };
 
+/** Failures with the same reason in the same run are told once. */
+function failuresByReason(results: readonly Result[]): [{ label: string; where: string; reason: string }, string[]][] {
+  const groups = new Map<string, [{ label: string; where: string; reason: string }, string[]]>();
+  for (const result of results) {
+    if (result.status !== 'fail') continue;
+    const known = knownFailure(result);
+    const label = known === undefined ? 'FAIL' : `known (${known.reason})`;
+    const about = { label, where: `${result.client}, ${result.form}`, reason: result.reason ?? '' };
+    const key = JSON.stringify(about);
+    const group = groups.get(key) ?? [about, []];
+    group[1].push(result.operation);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
 /** The table for a terminal, the reasons of what failed, and the closing line. */
 export function terminalReport(results: readonly Result[], clients: readonly Client[]): string {
   const width = Math.max(...OPERATIONS.map((operation) => operation.id.length));
@@ -52,12 +68,8 @@ export function terminalReport(results: readonly Result[], clients: readonly Cli
     });
     lines.push([operation.id.padEnd(width), ...cells].join('  ').trimEnd());
   }
-  for (const result of results) {
-    if (result.status !== 'fail') continue;
-    const known = knownFailure(result);
-    const label = known === undefined ? 'FAIL' : `known (${known.reason})`;
-    lines.push('', `${label}: ${result.client}, ${result.form}, ${result.operation}`, `  ${result.reason ?? ''}`);
-  }
+  for (const [about, operations] of failuresByReason(results))
+    lines.push('', `${about.label}: ${about.where}`, `  ${operations.join(', ')}`, `  ${about.reason}`);
   const summary = summarise(results);
   for (const entry of summary.cured)
     lines.push('', `No longer fails, take it off conformance/known-failures.ts: ${entry.client} ${entry.operation}`);

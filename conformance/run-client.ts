@@ -105,7 +105,7 @@ export async function runClient(request: Request): Promise<Result[]> {
   if (plan.length === 0) throw new Error(`the driver said nothing (${how}): ${errors}`);
   const reported = new Set(results.map((result) => result.operation));
   const missing = plan.filter((operation) => !reported.has(operation));
-  const reason = `the driver ended before it (${how}): ${errors}`;
+  const reason = `the driver ended before it (${how})${errors === '' ? '' : `: ${errors}`}`;
   return [
     ...results,
     ...missing.map((operation): Result => ({ client: client.id, form, operation, status: 'fail', reason })),

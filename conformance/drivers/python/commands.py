@@ -58,7 +58,7 @@ async def stream_input(t):
     handle = await call(sandbox.commands.run("cat", background=True, stdin=True))
     lines = [f"line {i}\n" for i in range(50)]
     if t.is_async:
-        stream = await sandbox.commands.stream_input(handle.pid)
+        stream = await call(sandbox.commands.stream_input(handle.pid))
         for line in lines:
             await stream.send(line)
         # Input is delivered as it comes, not at the end of the stream.

@@ -63,12 +63,17 @@ async def gzip(t):
     assert await call(files.read(f"{path}/zipped", gzip=True)) == data
 
 
+async def pieces():
+    yield b"one "
+    yield b"two"
+
+
 async def octet_stream(t):
     path, files, _ = await folder(t, "octet")
     await call(files.write(f"{path}/octet", "raw body", use_octet_stream=True))
     assert await call(files.read(f"{path}/octet")) == "raw body"
     if t.version >= (2, 63, 0):
-        await call(files.write(f"{path}/pieces", iter([b"one ", b"two"])))
+        await call(files.write(f"{path}/pieces", pieces() if t.is_async else iter([b"one ", b"two"])))
         assert await call(files.read(f"{path}/pieces")) == "one two"
 
 

@@ -62,7 +62,8 @@ async def signed_replay(t):
     url = urllib.parse.urlsplit(sandbox.download_url(PATH))
     query = {**dict(urllib.parse.parse_qsl(url.query)), "path": "/etc/passwd"}
     status, _ = await fetch(urllib.parse.urlunsplit(url._replace(query=urllib.parse.urlencode(query))))
-    assert status in (400, 401, 403, 404), status
+    # With two URLs nothing but a valid signature names the sandbox, so an invalid one leads to none (502).
+    assert status in (401, 502), status
 
 
 async def serving(t, port, address):

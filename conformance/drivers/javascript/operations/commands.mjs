@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { eventually, rejection } from '../context.mjs';
+import { atLeast, eventually, rejection } from '../context.mjs';
 
 const MEGABYTE = 1_000_000;
 
@@ -89,6 +89,7 @@ export const operations = {
   },
 
   async 'commands-unicode'(t) {
+    if (!atLeast(t.version, '2.30.0')) t.notApplicable('this version decodes each chunk by itself');
     const { commands } = await t.sandbox();
     const result = await commands.run(`python3 -c "print('€🙂ü' * 60000, end='')"`);
     assert.ok(result.stdout === '€🙂ü'.repeat(60_000), 'every character is whole');

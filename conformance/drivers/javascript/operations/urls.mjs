@@ -43,8 +43,9 @@ export const operations = {
     const url = new URL(await sandbox.downloadUrl(PATH));
     url.searchParams.set('path', '/etc/passwd');
     const elsewhere = await fetch(url);
-    assert.ok([400, 401, 403, 404].includes(elsewhere.status), `status ${elsewhere.status}`);
+    // With two URLs nothing but a valid signature names the sandbox, so an invalid one leads to none (502).
+    assert.ok([401, 502].includes(elsewhere.status), `status ${elsewhere.status}`);
     const upload = await fetch(await sandbox.downloadUrl(PATH), { method: 'POST', body: new FormData() });
-    assert.ok([400, 401, 403, 404].includes(upload.status), `a read signature does not write: ${upload.status}`);
+    assert.ok([401, 502].includes(upload.status), `a read signature does not write: ${upload.status}`);
   },
 };
