@@ -55,7 +55,10 @@ export interface Runtime {
   readonly version: string;
   /** Starts a guest from its files. Returns when its first process runs. */
   boot(spec: GuestSpec, signal: AbortSignal): Promise<void>;
-  /** Starts a guest from a memory image; the files must be those of the moment of the checkpoint. */
+  /**
+   * Starts a guest from a memory image; the files must be those of the moment of the checkpoint. The guest may run while
+   * its memory is still being read: the image must stay as it is.
+   */
   restore(spec: GuestSpec, imageDirectory: string, signal: AbortSignal): Promise<void>;
   /** Writes the guest's memory to a folder that must not exist yet; all or nothing. The guest ends unless `leaveRunning`. */
   checkpoint(

@@ -33,11 +33,14 @@ export function createRunscCommand(options: { runscPath: string; flags: readonly
           env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
           timeout: deadlineMs,
           killSignal: 'SIGKILL',
-          ...(signal === undefined ? {} : { signal }),
         });
+        // Not spawn's own `signal`: that one reports the abort before the process has ended, and undoing would race it.
+        const abort = (): void => void child.kill('SIGKILL');
+        signal?.addEventListener('abort', abort, { once: true });
         child.once('error', reject);
         // 'close' would wait for the guest if it held a stream.
         child.once('exit', (code, killedBy) => {
+          signal?.removeEventListener('abort', abort);
           if (code === 0) resolve(undefined);
           else if (code === null) resolve(`ended by ${killedBy} (deadline ${deadlineMs} ms)`);
           else resolve(`exit code ${code}`);
