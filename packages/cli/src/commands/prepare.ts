@@ -14,14 +14,15 @@ export const prepare: Command = {
     refuseUnlessRoot('prepare');
     mkdirSync(settings.cacheDir, { recursive: true });
     const progress = createProgress(progressPrinter(process.stderr));
-    const runsc = await progress.step('gVisor', (note) => provideRunsc(settings, note));
+    const runsc = await progress.step('gVisor', (note, signal) => provideRunsc(settings, note, signal));
     const bundle = await progress.step('Guest programs', () => provideGuestBundle(settings.cacheDir));
-    const base = await progress.step('Base template: files', (note) =>
+    const base = await progress.step('Base template: files', (note, signal) =>
       ensureBase({
         cacheDirectory: settings.cacheDir,
         trustHostCertificates: settings.trustHostCertificates,
         ...(settings.debianMirror === undefined ? {} : { debianMirror: settings.debianMirror }),
         onProgress: note,
+        signal,
       }),
     );
     const prepared = { runsc, guestBundle: bundle.directory, baseRoot: base.directory };

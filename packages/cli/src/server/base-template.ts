@@ -26,12 +26,13 @@ export async function provideBaseTemplate(
   logger: Logger,
 ): Promise<void> {
   const { cacheDir, debianMirror, trustHostCertificates, cpuCount, memoryMiB, diskMiB } = settings;
-  const base = await progress.step('Base template: files', (note) =>
+  const base = await progress.step('Base template: files', (note, signal) =>
     ensureBase({
       cacheDirectory: cacheDir,
       trustHostCertificates,
       ...(debianMirror === undefined ? {} : { debianMirror }),
       onProgress: note,
+      signal,
     }),
   );
   const resources = { cpuCount, memoryMiB, diskMiB };
@@ -43,10 +44,10 @@ export async function provideBaseTemplate(
   const builds = await host.node.builds();
   if (known?.key === key && builds.some((build) => build.buildId === known.buildId)) return;
 
-  const build = await progress.step('Base template: memory', (note) =>
+  const build = await progress.step('Base template: memory', (note, signal) =>
     host.node.bakeBuild(
       { templateId: BASE_TEMPLATE_ID, aliases: ALIASES, layers: [base.directory], ...base.config, resources },
-      { onProgress: note },
+      { onProgress: note, signal },
     ),
   );
   const record: Static<typeof RecordSchema> = { key, buildId: build.buildId };

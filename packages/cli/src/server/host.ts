@@ -38,7 +38,7 @@ export async function openHost(options: {
   await mkdir(settings.cacheDir, { recursive: true });
 
   // 1. Programs: the one that isolates, and those that guests run.
-  const runscPath = await progress.step('gVisor', (note) => provideRunsc(settings, note));
+  const runscPath = await progress.step('gVisor', (note, signal) => provideRunsc(settings, note, signal));
   const bundle = await progress.step('Guest programs', () => provideGuestBundle(settings.cacheDir));
 
   // 2. The parts of a node. Network last: it is the one that holds things open.

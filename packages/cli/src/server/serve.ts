@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { destination, type Logger, pino } from 'pino';
-import { describeFailure } from '../cli-error.ts';
+import { CliError, describeFailure } from '../cli-error.ts';
 import type { Settings } from '../settings/schema.ts';
 import { prettyLogStream } from '../terminal/log-stream.ts';
-import { createProgress, progressPrinter } from '../terminal/progress.ts';
+import { createProgress, type ProgressEvent, progressPrinter } from '../terminal/progress.ts';
 import { banner } from './banner.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { tellStarter } from './detach.ts';
@@ -17,8 +18,9 @@ export async function serve(asked: Settings): Promise<number> {
   const logger = createLogger(asked);
   const detached = process.env.ATOLL_DETACHED === '1';
   const print = progressPrinter(process.stderr);
-  const progress = createProgress((event) => (detached ? tellStarter({ kind: 'progress', event }) : print(event)));
-  const stopped = stopSignal();
+  const stop = stopSignal();
+  const show = (event: ProgressEvent) => (detached ? tellStarter({ kind: 'progress', event }) : print(event));
+  const progress = createProgress(show, stop);
   try {
     mkdirSync(asked.dataDir, { recursive: true, mode: 0o711 });
     const lock = await lockDataDir(asked.dataDir);
@@ -30,8 +32,8 @@ export async function serve(asked: Settings): Promise<number> {
       if (detached) tellStarter({ kind: 'ready', state: server.state, tls: server.tls });
       else process.stdout.write(banner(server.state, server.tls));
 
-      const signal = await stopped;
-      logger.info({ signal }, 'Stopping. Sandboxes go on running; `atoll down` ends them.');
+      if (!stop.aborted) await once(stop, 'abort');
+      logger.info('Stopping. Sandboxes go on running; `atoll down` ends them.');
       await server.close('keep');
       removeServerState(settings.dataDir);
     } finally {
@@ -39,7 +41,8 @@ export async function serve(asked: Settings): Promise<number> {
     }
     return 0;
   } catch (error) {
-    logger.error({ err: error }, 'The server could not go on.');
+    // What the person at the terminal reads anyway need not be logged there too.
+    if (detached || !(error instanceof CliError)) logger.error({ err: error }, 'The server could not go on.');
     tellStarter({ kind: 'failed', message: describeFailure(error) });
     if (!detached) process.stderr.write(`atoll: ${describeFailure(error)}\n`);
     return 1;
@@ -52,13 +55,13 @@ function createLogger(settings: Settings): Logger {
   return pino({ level: settings.logLevel, base: null }, stream);
 }
 
-/** Resolves with the first signal to stop. A second one ends the process at once. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals) => {
-      resolve(signal);
-      process.once(signal, () => process.exit(130));
-    };
-    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  });
+/** Aborts with the first signal to stop: a start is given up, a server closes. A second one ends the process at once. */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => {
+    process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+    controller.abort(new CliError(`Stopped by ${signal} before it was ready.`));
+  };
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  return controller.signal;
 }

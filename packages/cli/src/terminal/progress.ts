@@ -1,7 +1,9 @@
 /** Tells what is being done, step by step. */
 export interface Progress {
-  /** Runs a step under a label. `note` inside it says what it is at. */
-  step<T>(label: string, work: (note: (text: string) => void) => Promise<T>): Promise<T>;
+  /**
+   * Runs a step under a label. `note` inside it says what it is at; `signal` ends it early. No step begins after that.
+   */
+  step<T>(label: string, work: (note: (text: string) => void, signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
 /** What happens to a step. Plain data, so that another process can show it. */
@@ -12,15 +14,19 @@ export interface ProgressEvent {
   readonly elapsedMs: number;
 }
 
-export function createProgress(listener: (event: ProgressEvent) => void): Progress {
+export function createProgress(
+  listener: (event: ProgressEvent) => void,
+  signal: AbortSignal = new AbortController().signal,
+): Progress {
   return {
     async step(label, work) {
+      signal.throwIfAborted();
       const began = performance.now();
       const tell = (kind: ProgressEvent['kind'], note = '') =>
         listener({ kind, label, note, elapsedMs: performance.now() - began });
       tell('begin');
       try {
-        const result = await work((note) => tell('note', note));
+        const result = await work((note) => tell('note', note), signal);
         tell('done');
         return result;
       } catch (error) {
