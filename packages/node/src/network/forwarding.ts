@@ -21,11 +21,21 @@ export async function enableForwarding(layout: SlotLayout): Promise<void> {
 export async function restoreForwarding(layout: SlotLayout): Promise<void> {
   if (!(await chainExists(layout.table, WAS_OFF))) return;
   const tables = await runCommand('nft', ['list', 'tables', 'inet']);
-  const heir = [...tables.matchAll(/^table inet (atoll_[a-z0-9]+)$/gm)].find(
-    ([, table]) => table !== layout.table,
-  )?.[1];
-  if (heir === undefined) await writeFile(IP_FORWARD, '0');
-  else await runCommand('nft', ['add', 'chain', 'inet', heir, WAS_OFF]);
+  for (const [, heir] of tables.matchAll(/^table inet (atoll_[a-z0-9]+)$/gm)) {
+    if (heir !== undefined && heir !== layout.table && (await handDutyTo(heir))) return;
+  }
+  await writeFile(IP_FORWARD, '0');
+}
+
+/** False when that instance went away in the meantime. */
+async function handDutyTo(table: string): Promise<boolean> {
+  try {
+    await runCommand('nft', ['add', 'chain', 'inet', table, WAS_OFF]);
+    return true;
+  } catch (error) {
+    if (error instanceof CommandFailed && !(await tableExists(table))) return false;
+    throw error;
+  }
 }
 
 /**
@@ -57,9 +67,18 @@ export function findDroppingTables(listing: string): string[] {
   return tables;
 }
 
-async function chainExists(table: string, chain: string): Promise<boolean> {
+function chainExists(table: string, chain: string): Promise<boolean> {
+  return succeeds(['list', 'chain', 'inet', table, chain]);
+}
+
+function tableExists(table: string): Promise<boolean> {
+  return succeeds(['list', 'table', 'inet', table]);
+}
+
+/** Whether nft finds what it is asked to list. */
+async function succeeds(question: readonly string[]): Promise<boolean> {
   try {
-    await runCommand('nft', ['list', 'chain', 'inet', table, chain]);
+    await runCommand('nft', question);
     return true;
   } catch (error) {
     if (error instanceof CommandFailed) return false;
