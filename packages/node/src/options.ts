@@ -28,7 +28,7 @@ export interface NodeOptions {
   readonly warmAliases?: readonly string[];
   /** The pool gives its guests up while less than this is available, in MiB. Default: a tenth of the host's memory. */
   readonly poolMinFreeMemoryMiB?: number;
-  /** Cold starts at once; more wait in line. Default: twice the cores. */
+  /** Cold starts at once; more wait in line. Default: three times the cores. */
   readonly startConcurrency?: number;
   /** How long a start may take in all, waiting in line included. Default 30 s. */
   readonly startTimeoutMs?: number;
@@ -58,7 +58,7 @@ export function settingsFrom(options: NodeOptions, memoryTotalBytes: number): No
     poolCoolDownMs: 10 * 60_000,
     warmAliases: ['base'],
     poolMinFreeMemoryMiB: Math.floor(memoryTotalBytes / 10 / 1024 / 1024),
-    startConcurrency: cores * 2,
+    startConcurrency: cores * 3,
     startTimeoutMs: 30_000,
     reservationMs: 60_000,
     metricsIntervalMs: 5_000,

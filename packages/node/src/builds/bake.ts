@@ -19,7 +19,7 @@ import type { Starter } from '../sandboxes/starter.ts';
 import { type BuildManifest, describeImage, type StartMode } from './build-manifest.ts';
 
 /** How often each way to start is tried; the median counts. */
-const TRIALS = 3;
+const TRIALS = 5;
 
 const execute = promisify(execFile);
 
@@ -67,7 +67,7 @@ export async function bakeBuild(
     name: 'checkpoint',
     async act({ manifest }, signal) {
       onProgress('booting a guest from the layers');
-      const guest = await starter.trial(newSandboxId(), manifest, 'boot', signal);
+      const guest = await starter.model(newSandboxId(), manifest, signal);
       await endAfterwards(parts, guest, async () => {
         onProgress('keeping its memory and files');
         await runtime.checkpoint(guest.id, image, { leaveRunning: false }, signal);

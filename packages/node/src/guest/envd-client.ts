@@ -33,8 +33,8 @@ export interface EnvdInit {
 interface EnvdRequest {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  readonly accessToken?: string | undefined;
-  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
 }
 
 interface EnvdAnswer {
@@ -53,13 +53,47 @@ export async function waitUntilHealthy(address: string, signal: AbortSignal): Pr
 
 /** Tells envd who it is now. Tries again while the guest is not reachable yet; envd refuses nothing twice. */
 export async function initEnvd(address: string, init: EnvdInit, signal: AbortSignal): Promise<void> {
-  const body = { ...init, timestamp: new Date().toISOString() };
-  const answer = await askWhileStarting(
-    address,
-    { method: 'POST', path: '/init', body, accessToken: init.accessToken },
-    signal,
-  );
+  await postInit(address, { ...init, timestamp: new Date().toISOString() }, signal);
+}
+
+/**
+ * Lets envd do once what it will do first for its owner: take an identity and run a shell. What it loads and compiles
+ * for that stays in memory, also in a memory image, and makes the first real command some 20 ms faster. Without a
+ * timestamp, so that it never counts as newer than the owner's own init, whatever the clock does in between.
+ */
+export async function warmUpEnvd(
+  address: string,
+  init: Pick<EnvdInit, 'defaultUser' | 'defaultWorkdir' | 'sandboxId' | 'hostname' | 'randomSeed'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await postInit(address, init, signal);
+  const command = Buffer.from(JSON.stringify({ process: { cmd: '/bin/bash', args: ['-l', '-c', 'true'] } }));
+  // Connect's envelope: no flags, length.
+  const envelope = Buffer.alloc(5);
+  envelope.writeUInt32BE(command.length, 1);
+  const headers = {
+    'content-type': 'application/connect+json',
+    'connect-protocol-version': '1',
+    authorization: `Basic ${Buffer.from(`${init.defaultUser}:`).toString('base64')}`,
+  };
+  // Whatever it answers: an image without bash is no worse for it.
+  const body = Buffer.concat([envelope, command]);
+  await ask(address, { method: 'POST', path: '/process.Process/Start', headers, body }, signal);
+}
+
+async function postInit(
+  address: string,
+  init: Partial<EnvdInit> & { timestamp?: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = { 'content-type': 'application/json', ...tokenHeader(init.accessToken) };
+  const body = Buffer.from(JSON.stringify(init));
+  const answer = await askWhileStarting(address, { method: 'POST', path: '/init', headers, body }, signal);
   if (answer.status !== 204) throw unexpected('POST /init', answer);
+}
+
+function tokenHeader(accessToken: string | undefined): Record<string, string> {
+  return accessToken === undefined ? {} : { 'x-access-token': accessToken };
 }
 
 /** Asks envd once, on a connection of its own that is closed afterwards: an open one would be in the way of a checkpoint. */
@@ -69,7 +103,7 @@ export async function getFromEnvd(
   accessToken: string | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  const answer = await ask(address, { method: 'GET', path, accessToken }, signal);
+  const answer = await ask(address, { method: 'GET', path, headers: tokenHeader(accessToken) }, signal);
   if (answer.status !== 200) throw unexpected(`GET ${path}`, answer);
   return answer.body;
 }
@@ -88,7 +122,6 @@ async function askWhileStarting(address: string, question: EnvdRequest, signal: 
 
 function ask(address: string, question: EnvdRequest, signal: AbortSignal): Promise<EnvdAnswer> {
   return new Promise((resolve, reject) => {
-    const text = question.body === undefined ? undefined : JSON.stringify(question.body);
     const outgoing = request({
       host: address,
       port: ENVD_PORT,
@@ -98,10 +131,8 @@ function ask(address: string, question: EnvdRequest, signal: AbortSignal): Promi
       signal,
       headers: {
         connection: 'close',
-        ...(question.accessToken === undefined ? {} : { 'x-access-token': question.accessToken }),
-        ...(text === undefined
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
+        ...question.headers,
+        ...(question.body === undefined ? {} : { 'content-length': String(question.body.length) }),
       },
     });
     const connectTimer = setTimeout(() => outgoing.destroy(new Error('no connection in time')), CONNECT_DEADLINE_MS);
@@ -134,7 +165,7 @@ function ask(address: string, question: EnvdRequest, signal: AbortSignal): Promi
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
       });
     });
-    outgoing.end(text);
+    outgoing.end(question.body);
   });
 }
 

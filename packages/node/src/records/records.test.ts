@@ -60,12 +60,12 @@ describe('what a node records of its sandboxes', () => {
     };
     const first = new SandboxLog(directory, 'isandbox');
     assert.equal(await first.envdCursor(), 0);
-    await first.addEnvdPage(page(0, 3));
+    await first.addEnvdPage(page(-2, 3), 0);
     assert.equal(await first.envdCursor(), 3);
     await first.close();
     const second = new SandboxLog(directory, 'isandbox');
     assert.equal(await second.envdCursor(), 3);
-    await second.addEnvdPage(page(3, 5));
+    await second.addEnvdPage(page(3, 5), 0);
     await second.report('error', 'ours');
     const lines = await second.query({ limit: 10, direction: 'forward' });
     assert.deepEqual(
@@ -77,9 +77,9 @@ describe('what a node records of its sandboxes', () => {
 
   it('refuses a page that is none: the guest may send anything', async () => {
     const log = new SandboxLog(directory, 'ihostile');
-    await assert.rejects(log.addEnvdPage('nonsense'));
-    await assert.rejects(log.addEnvdPage('{"entries":[{"message":5}],"next":1}'));
-    await assert.rejects(log.addEnvdPage('{"entries":[],"next":"no"}'));
+    await assert.rejects(log.addEnvdPage('nonsense', 0));
+    await assert.rejects(log.addEnvdPage('{"entries":[{"message":5}],"next":1}', 0));
+    await assert.rejects(log.addEnvdPage('{"entries":[],"next":"no"}', 0));
     assert.deepEqual(await log.query({ limit: 10, direction: 'forward' }), []);
   });
 

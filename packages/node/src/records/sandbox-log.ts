@@ -51,22 +51,17 @@ export class SandboxLog {
     return this.#cursor;
   }
 
-  /** Adds a page of envd's log as it came over the wire. What is not one is refused: the guest may have sent anything. */
-  async addEnvdPage(text: string): Promise<void> {
+  /**
+   * Adds a page of envd's log as it came over the wire. What is not one is refused: the guest may have sent anything.
+   * Lines from before `since` are left out: they are of the time when the guest was in the pool or in its build.
+   */
+  async addEnvdPage(text: string, since: number): Promise<void> {
     const page = parsePage(text);
     if (page === undefined) throw new Error('The guest sent something that is not a page of a log.');
-    const last = page.entries.length - 1;
     this.#cursor = page.next;
-    await this.#log.append(
-      page.entries.map((entry, index) => ({
-        timestamp: typeof entry.timestamp === 'number' ? entry.timestamp : Date.parse(entry.timestamp) || Date.now(),
-        level: LEVELS.find((level) => level === entry.level) ?? 'info',
-        logger: entry.logger.slice(0, MAX_TEXT),
-        message: entry.message.slice(0, MAX_TEXT),
-        fields: asText(entry.fields ?? {}),
-        ...(index === last ? { next: page.next } : {}),
-      })),
-    );
+    const entries = page.entries.map(entryOf).filter((entry) => entry.timestamp >= since);
+    const last = entries.at(-1);
+    if (last !== undefined) await this.#log.append([...entries.slice(0, -1), { ...last, next: page.next }]);
   }
 
   /** Lines that fit the query, in its direction: forward is oldest first, backward newest first. */
@@ -96,7 +91,19 @@ export function selectEntries(entries: readonly StoredEntry[], query: LogQuery):
     .map(({ timestamp, level, logger, message, fields }) => ({ timestamp, level, logger, message, fields }));
 }
 
-function parsePage(text: string): Static<typeof EnvdLogPageSchema> | undefined {
+type EnvdLogPage = Static<typeof EnvdLogPageSchema>;
+
+function entryOf(entry: EnvdLogPage['entries'][number]): SandboxLogEntry {
+  return {
+    timestamp: typeof entry.timestamp === 'number' ? entry.timestamp : Date.parse(entry.timestamp) || Date.now(),
+    level: LEVELS.find((level) => level === entry.level) ?? 'info',
+    logger: entry.logger.slice(0, MAX_TEXT),
+    message: entry.message.slice(0, MAX_TEXT),
+    fields: asText(entry.fields ?? {}),
+  };
+}
+
+function parsePage(text: string): EnvdLogPage | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return Value.Check(EnvdLogPageSchema, value) ? value : undefined;

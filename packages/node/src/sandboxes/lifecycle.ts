@@ -174,8 +174,9 @@ export class Lifecycle {
   /** Takes envd's newest log lines over. */
   async pullLog(sandbox: LiveSandbox, signal: AbortSignal): Promise<void> {
     const cursor = await sandbox.log.envdCursor();
-    const token = sandbox.assignment.spec.envdAccessToken;
-    await sandbox.log.addEnvdPage(await getFromEnvd(sandbox.slot.address, `/logs?cursor=${cursor}`, token, signal));
+    const { spec, startedAt } = sandbox.assignment;
+    const page = await getFromEnvd(sandbox.slot.address, `/logs?cursor=${cursor}`, spec.envdAccessToken, signal);
+    await sandbox.log.addEnvdPage(page, startedAt);
   }
 
   /** Refuses new sandboxes, ends the starts under way and lets reservations go. */

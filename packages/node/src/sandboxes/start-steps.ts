@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { AtollError, DEFAULT_EGRESS, type EgressPolicy } from '@atoll/contract';
 import type { BuildManifest, StartMode } from '../builds/build-manifest.ts';
-import { initEnvd, waitUntilHealthy } from '../guest/envd-client.ts';
+import { initEnvd, waitUntilHealthy, warmUpEnvd } from '../guest/envd-client.ts';
 import { guestPlan } from '../guest/guest-plan.ts';
 import { hostnameOf, identityFiles, writeIdentityFiles } from '../guest/identity-files.ts';
 import type { Operation, Step, StepContext } from '../journal/run-steps.ts';
@@ -39,7 +39,9 @@ export interface StartOperations {
   readonly fill: Operation<StartContext>;
   /** A guest of the pool becomes somebody's sandbox. When it fails the guest is gone: nobody else may have it. */
   readonly assign: Operation<StartContext>;
-  /** A guest for measuring and building: started as for a create, told nothing. */
+  /** The guest whose memory becomes a build's. */
+  readonly model: Operation<StartContext>;
+  /** A guest for measuring: started as for a create, told nothing. */
   readonly trial: Operation<StartContext>;
 }
 
@@ -125,6 +127,23 @@ export function startOperations(parts: NodeParts): StartOperations {
     },
   };
 
+  /** There is time for it in the pool and in a build; a sandbox that somebody waits for goes without. */
+  const warmUp: Step<StartContext> = {
+    name: 'warm-up',
+    async act(context, signal) {
+      const { build, subject } = context;
+      const { address } = slotOf(context);
+      const identity = {
+        sandboxId: subject,
+        hostname: hostnameOf(subject),
+        defaultUser: build.user,
+        defaultWorkdir: build.workdir,
+        randomSeed: randomBytes(32).toString('base64'),
+      };
+      await within(BOOT_DEADLINE_MS, 'warm up', signal, (late) => warmUpEnvd(address, identity, late));
+    },
+  };
+
   const freeze: Step<StartContext> = {
     name: 'freeze',
     act: (context) => runtime.freeze(context.subject),
@@ -176,8 +195,9 @@ export function startOperations(parts: NodeParts): StartOperations {
   const run = [startGuest, awaitHealth];
   return {
     create: { name: 'create', steps: [...place, ...run, initialise] },
-    fill: { name: 'fill', steps: [...place, ...run, freeze] },
+    fill: { name: 'fill', steps: [...place, ...run, warmUp, freeze] },
     assign: { name: 'assign', steps: [take, writeManifestOfOwner(writeManifest), applyEgress, thaw, initialise] },
+    model: { name: 'model', steps: [...place, ...run, warmUp] },
     trial: { name: 'trial', steps: [...place, ...run] },
   };
 }

@@ -63,11 +63,26 @@ export class Starter {
     return guest;
   }
 
-  /** A guest of a build that need not be published yet, for building and measuring. */
-  async trial(sandboxId: string, build: BuildManifest, mode: StartMode, signal: AbortSignal): Promise<ReadyGuest> {
+  /** The guest whose memory becomes the build's. The build is not published yet. */
+  model(sandboxId: string, build: BuildManifest, signal: AbortSignal): Promise<ReadyGuest> {
+    return this.#ownerless('model', sandboxId, build, 'boot', signal);
+  }
+
+  /** A guest for measuring. The build is not published yet. */
+  trial(sandboxId: string, build: BuildManifest, mode: StartMode, signal: AbortSignal): Promise<ReadyGuest> {
+    return this.#ownerless('trial', sandboxId, build, mode, signal);
+  }
+
+  async #ownerless(
+    operation: 'model' | 'trial',
+    sandboxId: string,
+    build: BuildManifest,
+    mode: StartMode,
+    signal: AbortSignal,
+  ): Promise<ReadyGuest> {
     const shape = { buildId: build.buildId, resources: build.resources };
     const context: StartContext = { subject: sandboxId, facts: {}, shape, build, mode };
-    await runSteps(this.#parts.runner, this.#operations.trial, context, signal);
+    await runSteps(this.#parts.runner, this.#operations[operation], context, signal);
     return readyGuest(context);
   }
 }
