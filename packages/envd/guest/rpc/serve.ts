@@ -1,5 +1,5 @@
 import type { DescMessage, MessageInitShape } from '@bufbuild/protobuf';
-import { EnvdError } from '../errors.ts';
+import { EnvdError, HTTP_STATUS_OF_CODE } from '../errors.ts';
 import { readBounded } from '../request-body.ts';
 import { type Codec, checkCompression, codecOf, gunzipMessage, MAX_MESSAGE_BYTES } from './codec.ts';
 import { endEnvelope, messageEnvelope, readEnvelopes } from './envelope.ts';
@@ -25,10 +25,11 @@ async function serveUnary(method: Method & { kind: 'unary' }, request: Request, 
     });
   } catch (thrown) {
     const error = EnvdError.from(thrown);
-    return Response.json(
-      { code: error.code, message: error.message },
-      { status: error.status === 507 ? 429 : error.status },
-    );
+    // 507 is no status of the protocol. The content type is compared as a text by some clients: no charset.
+    return new Response(JSON.stringify({ code: error.code, message: error.message }), {
+      status: HTTP_STATUS_OF_CODE[error.code],
+      headers: { 'content-type': 'application/json' },
+    });
   }
 }
 
