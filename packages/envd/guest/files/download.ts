@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync, type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip, gzipSync, constants as zlib } from 'node:zlib';
@@ -136,7 +136,8 @@ function compressedBody(
 /** Up to `length` first bytes of a file. */
 function head(path: string, length: number): Uint8Array {
   const chunks: Buffer[] = [];
-  const descriptor = openSync(path, 'r');
+  // Not blocking: some files of /proc wait for something to say.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     for (let size = 0; size < length; ) {
       const chunk = Buffer.alloc(Math.min(64 * 1024, length - size));

@@ -36,8 +36,8 @@ export interface Guest {
   close(): Promise<void>;
 }
 
-/** Starts a guest; the caller closes it. */
-export async function startGuest(): Promise<Guest> {
+/** Starts a guest; the caller closes it. `shell`: a static program that is all the guest has; else it is like this machine. */
+export async function startGuest(options: { readonly shell?: string } = {}): Promise<Guest> {
   const folder = await mkdtemp(join(tmpdir(), 'envd-guest-'));
   const name = `envdt${process.pid}`;
   const network = `10.98.${process.pid % 250}`;
@@ -70,7 +70,22 @@ export async function startGuest(): Promise<Guest> {
     await run('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
     child = spawn(
       'ip',
-      ['netns', 'exec', name, 'unshare', '-m', '-p', '-u', '-f', '--kill-child', START_SCRIPT, bundle, `${PORT}`, root],
+      [
+        'netns',
+        'exec',
+        name,
+        'unshare',
+        '-m',
+        '-p',
+        '-u',
+        '-f',
+        '--kill-child',
+        START_SCRIPT,
+        bundle,
+        `${PORT}`,
+        root,
+        options.shell ?? '',
+      ],
       { stdio: 'inherit' },
     );
     const guest = { address, url: `http://${address}:${PORT}`, close, http: httpOf(address) };
