@@ -22,7 +22,7 @@ import { officialClient } from './official-client.ts';
 const ADDRESS = '127.0.0.78';
 const POOL_SIZE = 24;
 const POOL_DEADLINE_MS = 60_000;
-const POOL_STEP_MS = 50;
+const POOL_STEP_MS = 100;
 
 const { values: options } = parseArgs({
   options: {

@@ -6,6 +6,8 @@ import { type Answer, addTeam, PlainApi, type Sandbox, sendRaw } from './plain-h
 import { ROUTES } from './routes.ts';
 
 const MAX_SANDBOXES = 6;
+/** More than the burst of creates that a team may send. */
+const STORM = 800;
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const UNKNOWN = 'i0000000000000000000';
 
@@ -168,13 +170,28 @@ describe('the control API', () => {
     );
     const made = answers.filter((answer) => answer.status === 201);
     const refused = answers.filter((answer) => answer.status !== 201);
+    await Promise.all(made.map((answer) => api.kill(answer.body)));
     assert.equal(made.length, MAX_SANDBOXES - 1, 'one of the team’s sandboxes ran before');
     for (const answer of refused) {
       assertError(answer, 429);
-      assert.match(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/, 'Retry-After says when to ask again');
+      assert.equal(answer.headers.get('should-retry'), 'false', 'only a kill helps, not a repeat');
     }
-    await Promise.all(made.map((answer) => api.kill(answer.body)));
     await api.kill(await api.create());
+  });
+
+  test('a create storm beyond the rate is told with Retry-After when to go on', async () => {
+    const stranger = { 'X-API-Key': await addTeam(atoll) };
+    const storm = Array.from({ length: STORM }, () =>
+      api.call('POST', '/v2/sandboxes', { templateID: 'no-such-template' }, stranger),
+    );
+    const refused = (await Promise.all(storm)).filter((answer) => answer.status === 429);
+    assert.ok(refused.length > 0, `${STORM} creates at once are too many`);
+    for (const answer of refused) {
+      assertError(answer, 429);
+      assert.match(answer.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+      assert.equal(answer.headers.get('should-retry'), 'true');
+    }
+    assert.equal((await api.call('GET', '/v2/sandboxes')).status, 200, 'other teams go on');
   });
 
   test('an Idempotency-Key gives the same sandbox once, and refuses another body', async () => {
@@ -198,7 +215,7 @@ describe('the control API', () => {
       assert.equal(answer.status, 501, `${route.method} ${path}: ${answer.text}`);
       assert.equal(answer.body.error_code, 'not_implemented');
     }
-    const refused = [{ autoPause: true }, { volumeMounts: [{ name: 'v', path: '/v' }] }, { mcp: { server: {} } }];
+    const refused = [{ autoPause: true }, { volumeMounts: [{ name: 'v', path: '/v' }] }];
     for (const extra of refused) {
       const answer = await api.call('POST', '/v2/sandboxes', { templateID: 'base', ...extra });
       assert.equal(answer.status, 501, `${JSON.stringify(extra)}: ${answer.text}`);

@@ -31,7 +31,7 @@ export async function countHost(atoll: Named): Promise<HostCount> {
   const [rules, loops, disk] = await Promise.all([
     rulesOf(instance),
     output('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']),
-    output('du', ['--summarize', '--block-size=1K', dataDir]),
+    output('du', ['--summarize', '--one-file-system', '--block-size=1K', dataDir]),
   ]);
   return {
     mounts: mounts.split('\n').filter((line) => line.includes(dataDir)).length,
@@ -58,12 +58,22 @@ async function rulesOf(instance: string): Promise<number> {
     .filter((line) => line.trim() !== '').length;
 }
 
-/** The sandboxes that have a cgroup, pool members included, whichever version and controllers the host has. */
+const CGROUPS = '/sys/fs/cgroup';
+
+/** The sandboxes that have a cgroup in any hierarchy, pool members included, whichever version the host has. */
 export async function cgroupsOf(instance: string): Promise<string[]> {
-  const parent = `atoll-${instance}`;
-  const folders = await output('find', ['/sys/fs/cgroup', '-type', 'd', '-path', `*/${parent}/*`]);
-  const names = folders.split('\n').map((path) => path.split(`/${parent}/`)[1]?.split('/')[0]);
-  return [...new Set(names.filter((name) => name !== undefined))];
+  const parents = [CGROUPS, ...(await readdir(CGROUPS)).map((name) => `${CGROUPS}/${name}`)];
+  const lists = await Promise.all(
+    parents.map((parent) => readdir(`${parent}/atoll-${instance}`, { withFileTypes: true }).catch(() => [])),
+  );
+  return [
+    ...new Set(
+      lists
+        .flat()
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name),
+    ),
+  ];
 }
 
 /** How many sandboxes are frozen: those that wait in the pool. */
@@ -71,10 +81,8 @@ export async function countFrozen(instance: string): Promise<number> {
   const sandboxes = await cgroupsOf(instance);
   const states = await Promise.all(
     sandboxes.map(async (id) => {
-      const first = await readFile(`/sys/fs/cgroup/freezer/atoll-${instance}/${id}/freezer.state`, 'utf8').catch(
-        () => '',
-      );
-      const second = await readFile(`/sys/fs/cgroup/atoll-${instance}/${id}/cgroup.events`, 'utf8').catch(() => '');
+      const first = await readFile(`${CGROUPS}/freezer/atoll-${instance}/${id}/freezer.state`, 'utf8').catch(() => '');
+      const second = await readFile(`${CGROUPS}/atoll-${instance}/${id}/cgroup.events`, 'utf8').catch(() => '');
       return first.startsWith('FROZEN') || second.includes('frozen 1');
     }),
   );
