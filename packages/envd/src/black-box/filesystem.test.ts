@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EventType, Filesystem, FileType, Process, type WatchDirResponse } from '@atoll/contract/envd';
 import { call, stream } from './connect-client.ts';
+import { eventually } from './eventually.ts';
 import { type Guest, startGuest } from './guest.ts';
 
 describe('the filesystem service', () => {
@@ -108,10 +108,15 @@ describe('the filesystem service', () => {
     const { watcherId } = await call(guest, method.createWatcher, { path: 'polled' }, user);
     assert.match(watcherId, /^w[0-9a-z]+$/);
     await sh('touch polled/a; mkdir polled/d; touch polled/d/unseen');
-    await sleep(100);
-    const { events } = await call(guest, method.getWatcherEvents, { watcherId });
-    assert.deepEqual([...new Set(events.map((event) => event.name))].sort(), ['a', 'd']);
-    assert.deepEqual((await call(guest, method.getWatcherEvents, { watcherId })).events, []);
+    const seen = new Set<string>();
+    await eventually(async () => {
+      const { events } = await call(guest, method.getWatcherEvents, { watcherId });
+      for (const event of events) seen.add(event.name);
+      assert.deepEqual([...seen].sort(), ['a', 'd']);
+    });
+    await eventually(async () => {
+      assert.deepEqual((await call(guest, method.getWatcherEvents, { watcherId })).events, []);
+    });
     await call(guest, method.removeWatcher, { watcherId });
     await assert.rejects(call(guest, method.getWatcherEvents, { watcherId }), { code: 'not_found' });
     await assert.rejects(call(guest, method.removeWatcher, { watcherId }), { code: 'not_found' });

@@ -11,6 +11,7 @@ import {
 } from '@atoll/contract/envd';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type CallError, type CallOptions, call, envelope, stream } from './connect-client.ts';
+import { eventually } from './eventually.ts';
 import { type Guest, startGuest } from './guest.ts';
 
 interface StartOptions {
@@ -172,9 +173,10 @@ describe('processes', () => {
       (error: CallError) => error.code === 'deadline_exceeded',
     );
     assert.ok(Date.now() - started < 5_000);
-    await sleep(100);
-    const { processes } = await call(guest, Process.method.list, {});
-    assert.ok(!processes.some((process) => process.tag === 'dead'));
+    await eventually(async () => {
+      const { processes } = await call(guest, Process.method.list, {});
+      assert.ok(!processes.some((process) => process.tag === 'dead'));
+    });
   });
 
   test('a client that goes away does not kill the process, and another can attach', async () => {
@@ -272,14 +274,15 @@ describe('processes', () => {
         input: { input: { case: 'pty', value: Buffer.from(text) } },
       });
     await type('stty size; tty; stat -c owner=%U $(tty)\n');
-    await sleep(300);
+    let before = '';
+    while (!/owner=\w+\r\n/.test(before)) before += ptyText((await events.next()).value);
     await call(guest, Process.method.update, { process: selector, pty: { size: { cols: 120, rows: 40 } } });
     await type('stty size; exit 4\n');
     const result = await collect(events);
-    assert.match(result.pty, /30 90\r\n/);
+    assert.match(before, /30 90\r\n/);
+    assert.match(before, /\/dev\/pts\/\d+\r\n/);
+    assert.match(before, /owner=user\r\n/);
     assert.match(result.pty, /40 120\r\n/);
-    assert.match(result.pty, /\/dev\/pts\/\d+\r\n/);
-    assert.match(result.pty, /owner=user\r\n/);
     assert.equal(result.exitCode, 4);
   });
 
@@ -303,7 +306,7 @@ describe('processes', () => {
 
   test('keepalives come while a process is silent', async () => {
     const result = await run('sleep 2.5', { headers: { 'keepalive-ping-interval': '1' } });
-    assert.equal(result.keepalives, 2);
+    assert.ok(result.keepalives >= 1 && result.keepalives <= 2);
   });
 
   test('a slow client holds the process back, loses nothing, and costs bounded memory', async () => {
@@ -329,15 +332,22 @@ describe('processes', () => {
 
   test('orphans are buried', async () => {
     await run('(sleep 0.1 &) ; (sleep 0.2 &) ; true', { user: 'root' });
-    await sleep(500);
-    const result = await run('ps -eo stat= | grep -c Z');
-    assert.equal(result.stdout, '0\n');
+    await eventually(async () => {
+      const result = await run('ps -eo stat= | grep -c Z');
+      assert.equal(result.stdout, '0\n');
+    });
   });
 
   test('two hundred commands leave no open files behind', async () => {
     const count = async () => Number((await run('ls /proc/1/fd | wc -l', { user: 'root' })).stdout);
     const earlier = await count();
     for (let index = 0; index < 200; index += 1) await run('true', { start: { stdin: true } });
-    assert.ok((await count()) <= earlier + 3);
+    await eventually(async () => assert.ok((await count()) <= earlier + 3));
   });
 });
+
+function ptyText(response: StartResponse | undefined): string {
+  const event = response?.event?.event;
+  assert.ok(event?.case === 'data' && event.value.output.case === 'pty', 'terminal output expected');
+  return Buffer.from(event.value.output.value).toString('utf8');
+}

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Process } from '@atoll/contract/envd';
 import { envelope, stream } from './connect-client.ts';
+import { eventually } from './eventually.ts';
 import { type Guest, startGuest } from './guest.ts';
 
 describe('a sandbox', () => {
@@ -122,13 +122,7 @@ describe('a sandbox', () => {
       tag: 'server',
     });
     await events.next();
-    const deadline = Date.now() + 8_000;
-    let answer = '';
-    while (answer === '' && Date.now() < deadline) {
-      answer = await exchange(guest.address, 8765, 'abc').catch(() => '');
-      if (answer === '') await sleep(100);
-    }
-    assert.equal(answer, 'cba');
+    await eventually(async () => assert.equal(await exchange(guest.address, 8765, 'abc'), 'cba'));
     await events.return(undefined);
   });
 
