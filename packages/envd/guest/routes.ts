@@ -8,6 +8,7 @@ import { filesystemMethods } from './filesystem/service.ts';
 import type { LogRing } from './logs.ts';
 import type { ProcessTable } from './process/process-table.ts';
 import { processMethods } from './process/service.ts';
+import { discardBody } from './request-body.ts';
 import { serveCall } from './rpc/serve.ts';
 import { init } from './sandbox/init.ts';
 import { ResourceMeter } from './sandbox/metrics.ts';
@@ -66,7 +67,9 @@ export function createHandler({ settings, processes, logs }: Parts): (request: R
     } catch (thrown) {
       const error = EnvdError.from(thrown);
       if (error.status >= 500) logs.add('error', 'http', error.message, { path: new URL(request.url).pathname });
-      return allowOrigin(request, errorAnswer(error));
+      const refusal = errorAnswer(error);
+      if (!(await discardBody(request))) refusal.headers.set('connection', 'close');
+      return allowOrigin(request, refusal);
     }
   };
 }
