@@ -93,6 +93,8 @@ const GROUPS: Record<string, readonly (readonly [id: string, title: string, wire
     ['port-closed', 'a closed port is told from a missing sandbox', '502'],
     ['websocket', 'WebSocket', 'https://<port>-<id>.<domain>'],
     ['sse', 'server-sent events arrive one by one', 'https://<port>-<id>.<domain>'],
+    ['mask-host', 'the sandbox sees the host name that its creator asked for', 'network.maskRequestHost'],
+    ['https-port', 'a server that speaks TLS is reached', 'network.httpsPorts'],
   ],
   'Base template': [
     ['base-tools', 'python3, pip, venv, node, npm, git, curl, jq', 'template base'],

@@ -1,10 +1,17 @@
-/** A small server that runs in a sandbox: `node guest-server.mjs <port> [address]`. What the port rows talk to. */
+/** A small server that runs in a sandbox: `node guest-server.mjs <port> [address [key file, certificate file]]`. */
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 
-const [port, address] = process.argv.slice(2);
+const [port, address, key, certificate] = process.argv.slice(2);
 
-const server = createServer((request, response) => {
+const server =
+  key === undefined
+    ? http.createServer(answer)
+    : https.createServer({ key: readFileSync(key), cert: readFileSync(certificate) }, answer);
+
+function answer(request, response) {
   if (request.url === '/events') {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     let sent = 0;
@@ -28,7 +35,7 @@ const server = createServer((request, response) => {
   }
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify({ hello: 'guest', url: request.url, headers: request.headers }));
-});
+}
 
 // Echoes one short text frame at a time: enough of RFC 6455 for frames under 126 bytes.
 server.on('upgrade', (request, socket) => {

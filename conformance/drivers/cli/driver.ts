@@ -49,9 +49,20 @@ let shared: string | undefined;
 
 async function create(signal: AbortSignal): Promise<string> {
   const output = await succeed(signal, ['create', 'base', '--detach', '--timeout', '300']);
+  return findId(output);
+}
+
+function findId(output: string): string {
   const id = /\b(i[a-z0-9]{15,})\b/.exec(output)?.[1];
   assert.ok(id !== undefined, `no sandbox id in: ${output}`);
   return id;
+}
+
+/** Types a sum into the shell that a command opens, leaves it, and returns everything that was on the screen. */
+async function inTerminal(signal: AbortSignal, args: readonly string[]): Promise<string> {
+  const command = [process.execPath, program, 'sandbox', ...args].join(' ');
+  const keys = 'echo $((6*7))done\nsleep 1; exit\n';
+  return (await execute('script', ['-qec', command, '/dev/null'], signal, keys)).stdout;
 }
 
 async function sandbox(signal: AbortSignal): Promise<string> {
@@ -65,11 +76,19 @@ await runOperations(
       await sandbox(signal);
     },
     'pty-input': async (signal) => {
-      // `script` gives the program a terminal; its input is typed into the sandbox's shell.
-      const command = `${process.execPath} ${program} sandbox connect ${await sandbox(signal)}`;
-      const keys = 'echo $((6*7))done\nsleep 1; exit\n';
-      const finished = await execute('script', ['-qec', command, '/dev/null'], signal, keys);
-      assert.match(finished.stdout, /42done/);
+      const screen = await inTerminal(signal, ['create', 'base']);
+      assert.match(screen, /42done/);
+      const id = findId(screen);
+      // The sandbox ends soon after its terminal was left: the client asks for a deadline of one second.
+      await eventually('the end of the sandbox', async () => {
+        const listed = await succeed(signal, ['list', '--format', 'json']);
+        return listed.includes(id) ? undefined : true;
+      });
+    },
+    'pty-connect': async (signal) => {
+      const id = await sandbox(signal);
+      assert.match(await inTerminal(signal, ['connect', id]), /42done/);
+      assert.match(await succeed(signal, ['list']), new RegExp(id), 'a left terminal does not end the sandbox');
     },
     list: async (signal) => {
       const id = await sandbox(signal);

@@ -2,25 +2,28 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
-import { eventually } from '../context.mjs';
+import { atLeast, eventually } from '../context.mjs';
 
 const SERVER = new URL('../../guest-server.mjs', import.meta.url);
 const started = new WeakMap();
 
-/** Starts the guest's server once for each sandbox, address and port. */
+/** Starts the guest's server once for each sandbox and port. */
 async function serve(t, port, address) {
   const sandbox = await t.sandbox();
   const servers = started.get(sandbox) ?? new Set();
   started.set(sandbox, servers);
-  if (servers.has(port)) return sandbox;
+  if (!servers.has(port)) await startServer(sandbox, `${port} ${address}`);
+  servers.add(port);
+  return sandbox;
+}
+
+async function startServer(sandbox, args) {
   await sandbox.files.write('/home/user/guest-server.mjs', await readFile(SERVER, 'utf8'));
-  const handle = await sandbox.commands.run(`node /home/user/guest-server.mjs ${port} ${address}`, {
+  const handle = await sandbox.commands.run(`node /home/user/guest-server.mjs ${args}`, {
     background: true,
     timeoutMs: 0,
   });
   await eventually('the guest server', () => handle.stdout.includes('listening'));
-  servers.add(port);
-  return sandbox;
 }
 
 /** The content type of an answer. Not by `fetch`, which sends a Sec-Fetch-Mode of its own. */
@@ -102,5 +105,27 @@ export const operations = {
     }
     assert.equal(text, 'data: 1\n\ndata: 2\n\ndata: 3\n\n');
     assert.ok(times.length >= 3 && times[times.length - 1] - times[0] > 400, 'the events came one by one');
+  },
+
+  async 'mask-host'(t) {
+    const sandbox = await t.fresh({ network: { maskRequestHost: `inside.example:\${PORT}` } });
+    await startServer(sandbox, '8080');
+    const { url, headers } = t.reach(sandbox, 8080);
+    const seen = await (await fetch(url, { headers })).json();
+    assert.equal(seen.headers.host, 'inside.example:8080');
+    assert.equal(seen.headers['x-forwarded-host'], new URL(url).host);
+    await sandbox.kill();
+  },
+
+  async 'https-port'(t) {
+    if (!atLeast(t.version, '2.49.0')) t.notApplicable('this version has no httpsPorts option');
+    const sandbox = await t.fresh({ network: { httpsPorts: [8443] } });
+    await sandbox.commands.run(
+      'cd /tmp && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=guest -keyout key.pem -out cert.pem',
+    );
+    await startServer(sandbox, '8443 0.0.0.0 /tmp/key.pem /tmp/cert.pem');
+    const { url, headers } = t.reach(sandbox, 8443);
+    assert.equal((await (await fetch(url, { headers })).json()).hello, 'guest');
+    await sandbox.kill();
   },
 };
