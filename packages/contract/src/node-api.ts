@@ -166,6 +166,8 @@ export interface NodeApi {
   inventory(): Promise<InventoryEntry[]>;
   builds(): Promise<BuildSummary[]>;
   describe(): Promise<NodeDescription>;
+  /** How a sandbox ended, as far as the node still knows (7 days): also what nobody was there to be told of. */
+  deathOf(sandboxId: string): Promise<SandboxDied | undefined>;
   /** Calls back for every sandbox that ended by itself. Returns the way to stop. */
   onDeath(listener: (death: SandboxDied) => void): () => void;
 }

@@ -65,14 +65,14 @@ describe('a node', () => {
     await test.node.kill(sandboxId, 'timeout');
     assert.deepEqual(await test.node.inventory(), []);
     assert.deepEqual(await findLeftovers(place), {});
-    assert.equal((await test.node.tombstone(sandboxId))?.reason, 'timeout');
+    assert.equal((await test.node.deathOf(sandboxId))?.reason, 'timeout');
   });
 
   it('kills once when it is asked twice at the same time, and again later', async () => {
     const { sandboxId } = await test.create(build);
     await Promise.all([test.node.kill(sandboxId, 'killed'), test.node.kill(sandboxId, 'timeout')]);
     await test.node.kill(sandboxId, 'timeout');
-    assert.equal((await test.node.tombstone(sandboxId))?.reason, 'killed');
+    assert.equal((await test.node.deathOf(sandboxId))?.reason, 'killed');
     assert.deepEqual(await findLeftovers(place), {});
   });
 

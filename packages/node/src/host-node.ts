@@ -34,7 +34,7 @@ import { ManifestStore } from './sandboxes/manifest.ts';
 import { recover } from './sandboxes/recovery.ts';
 import { type LiveSandbox, SandboxTable } from './sandboxes/sandbox-table.ts';
 import { Starter } from './sandboxes/starter.ts';
-import { type Tombstone, Tombstones } from './sandboxes/tombstones.ts';
+import { Tombstones } from './sandboxes/tombstones.ts';
 
 /** How long fetching a guest's newest log lines may hold up an answer, in milliseconds. */
 const FRESH_LOG_DEADLINE_MS = 500;
@@ -59,8 +59,6 @@ export interface HostNode extends NodeApi {
   ): Promise<BuildSummary>;
   /** Removes a build that no sandbox runs from; throws `conflict` while one does. */
   removeBuild(buildId: string): Promise<void>;
-  /** Why a sandbox of the last 7 days is gone. */
-  tombstone(sandboxId: string): Promise<Tombstone | undefined>;
   /** Guests that are ready to be handed out, and those in the making. */
   pool(): { ready: number; filling: number };
   /** Stops. Sandboxes go on running for the next process to take over, or end and leave nothing behind. */
@@ -216,7 +214,10 @@ export async function openNode(options: NodeOptions): Promise<HostNode> {
       await builds.remove(buildId);
     },
 
-    tombstone: (sandboxId) => parts.tombstones.read(sandboxId),
+    async deathOf(sandboxId) {
+      const tombstone = await parts.tombstones.read(sandboxId);
+      return tombstone && { sandboxId, reason: tombstone.reason, detail: tombstone.detail };
+    },
 
     pool: () => ({ ready: table.count('pooled'), filling: table.count('filling') }),
 

@@ -4,6 +4,5 @@ export { explainForwarding } from './network/forwarding.ts';
 export { openSlotPool } from './network/slot-pool.ts';
 export type { Slot, SlotPool } from './network/slots.ts';
 export type { NodeOptions } from './options.ts';
-export type { Tombstone } from './sandboxes/tombstones.ts';
 export { openDiskStore } from './storage/disk-store.ts';
 export type { DiskStore, SandboxDisk } from './storage/disks.ts';

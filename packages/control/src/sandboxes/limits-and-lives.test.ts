@@ -68,8 +68,11 @@ test('a restart repairs rows by what really runs', async () => {
     const lost = await atoll.create();
     const killedHalfway = await atoll.create();
     const orphan = await atoll.create();
+    const filled = await atoll.create();
     await atoll.control.close();
     atoll.node.running.delete(lost);
+    atoll.node.running.delete(filled);
+    atoll.node.deaths.set(filled, { sandboxId: filled, reason: 'disk_full', detail: 'its disk was full' });
     await atoll.store.sandboxes.transition(killedHalfway, 'killing');
     await atoll.store.sandboxes.transition(orphan, 'failed', { end: { at: 1, reason: 'crashed', detail: '' } });
     const row = await atoll.store.sandboxes.get(kept);
@@ -86,6 +89,7 @@ test('a restart repairs rows by what really runs', async () => {
     assert.equal(await states(atoll, kept), 'running');
     assert.equal(await states(atoll, lost), 'failed');
     assert.match((await atoll.ask(`GET /sandboxes/${lost}`)).json.message, /because its host lost it/);
+    assert.equal((await atoll.store.sandboxes.get(filled))?.end?.reason, 'disk_full', 'the node knows why');
     assert.equal(await states(atoll, killedHalfway), 'gone');
     assert.equal(await states(atoll, 'ihalfstarted'), 'failed');
     assert.equal((await atoll.store.sandboxes.get('ihalfstarted'))?.idempotency, undefined);

@@ -1,4 +1,4 @@
-import { AtollError, type InventoryEntry } from '@atoll/contract';
+import { AtollError, type InventoryEntry, type SandboxDied } from '@atoll/contract';
 import type { SandboxContext } from './context.ts';
 import type { SandboxEnder } from './end.ts';
 import type { SandboxRecord } from './record.ts';
@@ -21,11 +21,8 @@ export async function reconcile(
     switch (row.state) {
       case 'running':
         if (entry === undefined) {
-          await ender.recordDeath({
-            sandboxId: row.sandboxId,
-            reason: 'node_lost',
-            detail: 'the host does not run it any more',
-          });
+          const known = await context.node.deathOf(row.sandboxId);
+          await ender.recordDeath(known ?? lost(row.sandboxId));
         } else if (options.atStart) adopt(context, row, entry);
         break;
       case 'starting':
@@ -57,4 +54,8 @@ function adopt(context: SandboxContext, row: SandboxRecord, entry: InventoryEntr
   const route = context.views.route({ ...row, address: entry.address, lifecycleId: entry.lifecycleId });
   if (route !== undefined) context.routes.publish(route);
   context.deadlines.set(row.sandboxId, row.endAt);
+}
+
+function lost(sandboxId: string): SandboxDied {
+  return { sandboxId, reason: 'node_lost', detail: 'the host does not run it any more' };
 }

@@ -40,11 +40,16 @@ export class RecordingNode implements NodeApi {
   readonly logQueries: LogQuery[] = [];
   samples: SandboxMetric[] = [];
   logEntries: SandboxLogEntry[] = [];
+  readonly deaths = new Map<string, SandboxDied>();
   /** What `start` waits for before it goes on. */
   beforeStart: (spec: SandboxSpec, signal: AbortSignal) => Promise<void> = async () => {};
   /** What `kill` waits for before it goes on. */
   beforeKill: (sandboxId: string) => Promise<void> = async () => {};
   readonly #listeners = new Set<(death: SandboxDied) => void>();
+
+  async deathOf(sandboxId: string): Promise<SandboxDied | undefined> {
+    return this.deaths.get(sandboxId);
+  }
 
   async reserve(): Promise<{ sandboxId: string }> {
     return { sandboxId: newSandboxId() };

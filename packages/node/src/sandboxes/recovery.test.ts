@@ -94,7 +94,7 @@ describe('a node whose process was killed', () => {
         deaths.map((death) => [death.sandboxId, death.reason]),
         [[sandboxId, 'crashed']],
       );
-      assert.equal((await second.node.tombstone(sandboxId))?.reason, 'crashed');
+      assert.equal((await second.node.deathOf(sandboxId))?.reason, 'crashed');
       assert.deepEqual(await findLeftovers(place), {});
     } finally {
       await second.close({ endSandboxes: true });
