@@ -31,6 +31,8 @@ export interface Exchange extends RequestHead {
   sendHead(status: number, reason: string, headers: HeaderFields, mayHaveTrailers: boolean): Writable;
   /** Ends the answer's body. */
   finish(trailers: HeaderFields): void;
+  /** After an answer that came ahead of the body's end: drops the rest, so that the connection can carry other requests. */
+  dropBody(): void;
   /** Breaks the answer off so that the client can tell it from a complete one. */
   abort(): void;
   /** Called once, when the answer has been sent or the client has gone. */

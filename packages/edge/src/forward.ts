@@ -55,8 +55,9 @@ export function forward(exchange: Exchange, to: Forwarding): () => void {
   };
   exchange.onClosed(() => {
     closed = true;
-    // The answer may be complete while the request's body is not: nobody reads the rest.
+    // The answer may be complete while the request's body is not: the sandbox wants no more of it.
     if (current !== undefined && !(current.writableFinished && answer?.complete === true)) current.destroy();
+    exchange.dropBody();
   });
   send(true);
   return breakOff;

@@ -6,6 +6,10 @@ import type { Exchange, RequestHead } from './exchange.ts';
 import { fieldValue, fieldValues, type HeaderFields, pairs } from './header-fields.ts';
 import { headersTooLarge, malformedRequest, type Refusal } from './refusal.ts';
 
+/** How much of a body that nobody wants any more is still read, in bytes, and for how long, in milliseconds. */
+const MAX_DROPPED_BYTES = 64 * 1024 * 1024;
+const DROP_DEADLINE_MS = 10_000;
+
 /**
  * Reads the head of an HTTP/1.1 request, or says why it must not be served. Node's parser has refused bad syntax and
  * conflicting lengths already; what is checked here are the forms that two servers could read differently.
@@ -93,6 +97,21 @@ export class Http1Exchange implements Exchange {
   finish(trailers: HeaderFields): void {
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers));
     this.#response.end();
+  }
+
+  dropBody(): void {
+    const { body } = this;
+    const { socket } = this.#request;
+    if (body === undefined || body.readableEnded || socket.destroyed) return;
+    const giveUp = setTimeout(() => socket.destroy(), DROP_DEADLINE_MS);
+    let bytes = 0;
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_DROPPED_BYTES) socket.destroy();
+    });
+    for (const over of ['end', 'close']) body.once(over, () => clearTimeout(giveUp));
+    body.unpipe();
+    body.resume();
   }
 
   abort(): void {

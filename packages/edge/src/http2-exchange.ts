@@ -81,6 +81,10 @@ export class Http2Exchange implements Exchange {
     this.#stream.end();
   }
 
+  dropBody(): void {
+    // A stream that is closed has no rest, and never holds up the others.
+  }
+
   abort(): void {
     // `close` would end the body first, and a client would take it for complete; `destroy` resets the stream only.
     if (!this.#finished || !this.#stream.writableFinished) this.#stream.destroy(new Error('the answer was broken off'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
 import { test } from 'node:test';
 import type { Edge } from './options.ts';
 import { ask, eventually, routeTo, sendRaw, startEdge, startGuest } from './testing.ts';
@@ -111,6 +111,36 @@ test('a guest that reads slowly holds an upload back', async (t) => {
   }, 'the upload stands still');
   assert.ok(client.writableLength > 0 || accepted < 64, `${accepted} MiB went away`);
   client.destroy();
+});
+
+test('a connection serves the next request after an answer that came ahead of its body’s end', async (t) => {
+  const { edge, routes } = await startEdge(t);
+  // Says what it has to say and reads no further, but stays.
+  const guest = createServer((connection) => {
+    connection.on('error', () => undefined);
+    connection.once('data', (head) => {
+      connection.pause();
+      const body = head.toString('latin1').startsWith('GET') ? 'alive' : 'full!';
+      connection.write(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${body}`);
+    });
+  });
+  guest.listen(0, '127.0.0.77');
+  await once(guest, 'listening');
+  t.after(() => guest.close());
+  const { port } = guest.address() as AddressInfo;
+  routes.publish(routeTo('127.0.0.77'));
+  const socket = connectTcp(edge.port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  let received = '';
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    received += text;
+  });
+  const host = `Host: ${port}-iguest.atoll.test`;
+  socket.write(`POST / HTTP/1.1\r\n${host}\r\nContent-Length: ${8 * MIB}\r\n\r\n`);
+  socket.write(Buffer.alloc(8 * MIB));
+  await eventually(() => received.endsWith('full!'), 'the answer to the upload');
+  socket.write(`GET / HTTP/1.1\r\n${host}\r\n\r\n`);
+  await eventually(() => received.endsWith('alive'), 'the answer to the next request');
 });
 
 test('both directions stream at once on one request', async (t) => {
