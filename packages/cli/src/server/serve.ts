@@ -9,7 +9,7 @@ import { banner } from './banner.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { tellStarter } from './detach.ts';
 import { establishIdentity } from './identity.ts';
-import { resolvePorts } from './ports.ts';
+import { requirePorts, resolvePorts } from './ports.ts';
 import { openServer } from './server.ts';
 import { removeServerState, writeServerState } from './server-state.ts';
 
@@ -26,6 +26,7 @@ export async function serve(asked: Settings): Promise<number> {
     const lock = await lockDataDir(asked.dataDir);
     try {
       const settings = await resolvePorts(asked);
+      await requirePorts(settings);
       const server = await openServer({ settings, identity: establishIdentity(settings), logger, progress });
       writeServerState(settings.dataDir, server.state);
       logger.info({ apiUrl: server.state.apiUrl, sandboxUrl: server.state.sandboxUrl }, 'Atoll is ready.');
