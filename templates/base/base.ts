@@ -34,7 +34,7 @@ export interface BaseOptions {
   /** Told what is being done, a short sentence at a time. */
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
-  /** Debian mirror to install from. Default: the host's own where the host is a Debian, else deb.debian.org. */
+  /** Debian mirror to install from. Default: the host's own where the host is a Debian, else the one that mmdebstrap knows. */
   readonly debianMirror?: string;
   /** Whether guests trust the CA certificates that the host's administrator added. Default true. */
   readonly trustHostCertificates?: boolean;
@@ -148,8 +148,8 @@ async function execute(plan: BasePlan, directory: string, options: BaseOptions):
     onProgress('fetching npm');
     await installNodeToolchain({ root: files, nodeBinary: plan.nodeBinary, scratch, signal });
     // 2. Let mmdebstrap install Debian and call finish.sh, which lays the files over it, while /proc and /dev are there.
-    const sources = join(scratch, 'sources.list');
-    await writeFile(sources, `${plan.sources.join('\n')}\n`);
+    const sources = plan.sources.length === 0 ? undefined : join(scratch, 'sources.list');
+    if (sources !== undefined) await writeFile(sources, `${plan.sources.join('\n')}\n`);
     onProgress('installing Debian 12 packages');
     await runContained('mmdebstrap', mmdebstrapArguments(plan, directory, sources), {
       env: { ATOLL_BASE_FILES: files, ATOLL_BASE_CERTIFICATES: certificates },
@@ -165,7 +165,7 @@ async function execute(plan: BasePlan, directory: string, options: BaseOptions):
   }
 }
 
-function mmdebstrapArguments(plan: BasePlan, directory: string, sources: string): string[] {
+function mmdebstrapArguments(plan: BasePlan, directory: string, sources: string | undefined): string[] {
   return [
     '--mode=root',
     '--format=directory',
@@ -177,7 +177,7 @@ function mmdebstrapArguments(plan: BasePlan, directory: string, sources: string)
     `--customize-hook=sh ${FINISH_SCRIPT} "$1"`,
     'bookworm',
     directory,
-    sources,
+    ...(sources === undefined ? [] : [sources]),
   ];
 }
 

@@ -31,8 +31,8 @@ test('archives of third parties, disabled ones and sources are not taken for mir
   const text = [
     'deb https://packages.example/apt bookworm-pgdg main',
     'deb https://packages.example/node nodistro main',
-    'deb-src http://deb.debian.org/debian bookworm main',
-    '# deb http://deb.debian.org/debian bookworm main',
+    'deb-src http://mirror.example/debian bookworm main',
+    '# deb http://mirror.example/debian bookworm main',
     'deb cdrom:[Debian]/ bookworm main',
   ].join('\n');
   assert.deepEqual(mirrorsOf([text, `Enabled: no\n${DEB822.split('\n\n')[0]}`], 'bookworm'), []);

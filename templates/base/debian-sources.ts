@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const RELEASE = 'bookworm';
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
-const DEFAULT_SECURITY_MIRROR = 'http://deb.debian.org/debian-security';
 /** Which of the host's apt options a guest needs to reach the same mirrors. */
 const MIRRORED_OPTIONS = [
   'Acquire::Check-Valid-Until',
@@ -22,18 +20,13 @@ export interface DebianSource {
 
 /**
  * The lines of the guest's sources.list. A host that is a Debian lends its mirrors (they are known to be reachable, and
- * near); any other gets Debian's own.
+ * near). None for any other: mmdebstrap then takes, and writes down, the ones Debian itself recommends.
  */
 export async function debianSources(mirror?: string): Promise<string[]> {
   if (mirror !== undefined) return sourceLines([{ uri: mirror, suite: RELEASE }]);
   const codename = await hostCodename();
   const own = codename === undefined ? [] : mirrorsOf(await hostSourceFiles(), codename);
-  if (own.some((source) => source.suite === RELEASE)) return sourceLines(own);
-  return sourceLines([
-    { uri: DEFAULT_MIRROR, suite: RELEASE },
-    { uri: DEFAULT_MIRROR, suite: `${RELEASE}-updates` },
-    { uri: DEFAULT_SECURITY_MIRROR, suite: `${RELEASE}-security` },
-  ]);
+  return own.some((source) => source.suite === RELEASE) ? sourceLines(own) : [];
 }
 
 function sourceLines(sources: readonly DebianSource[]): string[] {
