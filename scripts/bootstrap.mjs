@@ -2,7 +2,7 @@
 // Runs on any Node >= 20, before anything is installed; so it uses nothing but Node itself.
 //   node scripts/bootstrap.mjs [1]     1: host tools too
 import { spawn } from 'node:child_process';
-import { accessSync, constants, copyFileSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, copyFileSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -27,6 +27,11 @@ const HOST_TOOLS = {
   setpriv: 'util-linux',
 };
 
+/** What the tests need besides: the store is tested on a PostgreSQL that they start. */
+export const TEST_TOOLS = {
+  initdb: { default: 'postgresql', dnf: 'postgresql-server', zypper: 'postgresql-server' },
+};
+
 const PACKAGE_MANAGERS = {
   'apt-get': 'apt-get install -y --no-install-recommends',
   dnf: 'dnf install -y',
@@ -38,8 +43,18 @@ const PACKAGE_MANAGERS = {
 /** A failure that the person at the terminal can cure; shown without a stack. */
 export class BootstrapError extends Error {}
 
+/** Where Debian keeps programs of which several versions may be installed. */
+function postgresFolders() {
+  try {
+    return readdirSync('/usr/lib/postgresql').map((version) => join('/usr/lib/postgresql', version, 'bin'));
+  } catch {
+    return [];
+  }
+}
+
 function findProgram(name) {
-  for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']) {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  for (const folder of [...folders, ...postgresFolders()]) {
     const path = join(folder, name);
     try {
       accessSync(path, constants.X_OK);
@@ -126,8 +141,9 @@ export async function installPackages() {
 }
 
 /** Installs missing host tools as root; throws with the one line a person must run otherwise. */
-export async function installHostTools() {
-  const missing = Object.keys(HOST_TOOLS).filter((tool) => findProgram(tool) === undefined);
+export async function installHostTools(extra = {}) {
+  const tools = { ...HOST_TOOLS, ...extra };
+  const missing = Object.keys(tools).filter((tool) => findProgram(tool) === undefined);
   if (missing.length === 0) return;
   const manager = Object.keys(PACKAGE_MANAGERS).find((name) => findProgram(name) !== undefined);
   if (manager === undefined) {
@@ -136,7 +152,7 @@ export async function installHostTools() {
     );
   }
   const packageOf = (tool) => {
-    const names = HOST_TOOLS[tool];
+    const names = tools[tool];
     return typeof names === 'string' ? names : (names[manager] ?? names.default);
   };
   const packages = [...new Set(missing.map(packageOf))];

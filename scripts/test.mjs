@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BootstrapError, installHostTools, installPackages, PROJECT_NODE, ROOT } from './bootstrap.mjs';
+import { BootstrapError, installHostTools, installPackages, PROJECT_NODE, ROOT, TEST_TOOLS } from './bootstrap.mjs';
 
 /** Test files at once. More than the cores of a small machine make deadlines miss. */
 const CONCURRENCY = 2;
@@ -83,7 +83,7 @@ const STAGES = {
 
 async function main() {
   await installPackages();
-  await installHostTools();
+  await installHostTools(TEST_TOOLS);
   // runsc, guest programs and the base template's files, in the cache that all tests share.
   const prepared = await run(join(ROOT, 'atoll'), ['prepare']);
   if (prepared.code !== 0) throw new BootstrapError('The set-up failed; see above.');
