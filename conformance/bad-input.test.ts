@@ -8,6 +8,8 @@ import { ROUTES } from './routes.ts';
 const MAX_SANDBOXES = 6;
 /** More than the burst of creates that a team may send. */
 const STORM = 800;
+/** Larger than every buffer on the way. */
+const LARGE_UPLOAD_BYTES = 24 * 1024 * 1024;
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const UNKNOWN = 'i0000000000000000000';
 
@@ -264,6 +266,23 @@ describe('the edge', () => {
       );
       assert.match(answer, /^HTTP\/1\.1 40[04] /, `${path}: ${answer.slice(0, 200)}`);
     }
+  });
+
+  test('a sandbox that answers before it has read the request does not make the connection hang', async () => {
+    const server = "require('http').createServer((q, r) => r.end('early')).listen(8089)";
+    const running = api.run(shared, `timeout 60 node -e "${server}"; true`).catch(() => undefined);
+    const routing = `Host: localhost\r\nE2b-Sandbox-Id: ${shared.sandboxID}\r\nE2b-Sandbox-Port: 8089\r\n`;
+    const get = `GET / HTTP/1.1\r\n${routing}Connection: close\r\n\r\n`;
+    for (let attempt = 0; !(await sendRaw(atoll.sandboxUrl, get)).includes('early'); attempt += 1)
+      assert.ok(attempt < 30, 'the server in the sandbox answers');
+    for (let round = 0; round < 5; round += 1) {
+      const body = 'x'.repeat(LARGE_UPLOAD_BYTES);
+      const post = `POST / HTTP/1.1\r\n${routing}Content-Length: ${body.length}\r\n\r\n${body}`;
+      // Two answers on one connection, or one and a close; silence is what must not be (sendRaw ends it as an error).
+      assert.match(await sendRaw(atoll.sandboxUrl, post + get), /early/);
+    }
+    await api.run(shared, 'pkill -f 8089');
+    await running;
   });
 
   test('requests that two parsers could read differently are refused', async () => {

@@ -17,7 +17,7 @@ import type { AddressForm } from './address-form.ts';
 import { type Atoll, namedAtoll, type OwnedAtoll, startAtoll } from './atoll.ts';
 import { CLIENTS, type Client } from './clients.ts';
 import { OPERATIONS } from './operations.ts';
-import { compatibilityPage, summarise, terminalReport } from './report.ts';
+import { compatibilityPage, resultsByClient, summarise, terminalReport } from './report.ts';
 import { type Outside, type Result, runClient } from './run-client.ts';
 
 /** Our own loopback address: its ports 443 and 53 are free even where the machine's are not. */
@@ -113,7 +113,6 @@ async function findOutside(): Promise<Outside | undefined> {
 
 async function writeReports(found: readonly Result[]): Promise<void> {
   const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-  const rows = found.map(({ ms: _, ...result }) => result);
-  await writeFile(path('results.json'), `${JSON.stringify(rows, null, 1)}\n`);
+  await writeFile(path('results.json'), `${JSON.stringify(resultsByClient(found), null, 2)}\n`);
   await writeFile(path('../docs/compatibility.md'), compatibilityPage(found));
 }

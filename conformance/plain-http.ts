@@ -143,7 +143,9 @@ export function sendRaw(url: string, request: string): Promise<string> {
   socket.setEncoding('latin1').on('data', (text: string) => {
     answer += text;
   });
-  socket.on('error', (error) => (answer === '' ? reject(error) : resolve(answer)));
+  socket.on('error', (error: NodeJS.ErrnoException) =>
+    answer === '' || error.code === undefined ? reject(error) : resolve(answer),
+  );
   socket.on('close', () => resolve(answer));
   socket.write(request, 'latin1');
   return promise;

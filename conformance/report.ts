@@ -80,6 +80,17 @@ export function terminalReport(results: readonly Result[], clients: readonly Cli
 
 const FORM_NAMES: Readonly<Record<AddressForm, string>> = { 'two-url': 'two URLs', domain: 'domain with TLS' };
 
+/** client -> address form -> operation -> status, with the reason where there is one; times are left out. */
+export function resultsByClient(results: readonly Result[]): Record<string, Record<string, Record<string, string>>> {
+  const byClient: Record<string, Record<string, Record<string, string>>> = {};
+  for (const { client, form, operation, status, reason } of results) {
+    const byForm = byClient[client] ?? {};
+    const text = reason === undefined ? status : `${status}: ${reason}`;
+    byClient[client] = { ...byForm, [form]: { ...byForm[form], [operation]: text } };
+  }
+  return byClient;
+}
+
 /** docs/compatibility.md. */
 export function compatibilityPage(results: readonly Result[], clients: readonly Client[] = CLIENTS): string {
   const groups = [...new Set(OPERATIONS.map((operation) => operation.group))];
