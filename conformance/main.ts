@@ -6,9 +6,7 @@
  * Starts an Atoll of its own, or uses the one that ATOLL_URL, ATOLL_SANDBOX_URL and ATOLL_API_KEY name. A run of
  * everything also writes conformance/results.json and docs/compatibility.md.
  */
-import { lookup } from 'node:dns/promises';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,15 +15,14 @@ import type { AddressForm } from './address-form.ts';
 import { type Atoll, namedAtoll, type OwnedAtoll, startAtoll } from './atoll.ts';
 import { CLIENTS, type Client } from './clients.ts';
 import { OPERATIONS } from './operations.ts';
+import { findOutside } from './outside.ts';
 import { compatibilityPage, resultsByClient, summarise, terminalReport } from './report.ts';
-import { type Outside, type Result, runClient } from './run-client.ts';
+import { type Result, runClient } from './run-client.ts';
 
 /** Our own loopback address: its ports 443 and 53 are free even where the machine's are not. */
 const ADDRESS = '127.0.0.77';
 /** Sandboxes of three clients at once keep two cores busy without starving each other. */
 const DEFAULT_JOBS = 3;
-const OUTSIDE_HOST = 'pypi.org';
-const OUTSIDE_DEADLINE_MS = 3_000;
 
 const { values: options } = parseArgs({
   options: {
@@ -92,23 +89,6 @@ async function runAll(target: Atoll): Promise<Result[]> {
 function unable(client: Client, form: AddressForm, error: unknown): Result[] {
   const reason = error instanceof Error ? error.message : String(error);
   return [{ client: client.id, form, operation: OPERATIONS[0]?.id ?? 'create', status: 'fail', reason }];
-}
-
-/** A public host that this machine reaches over TLS; the rows about egress need one. */
-async function findOutside(): Promise<Outside | undefined> {
-  const found = await lookup(OUTSIDE_HOST, { family: 4 }).catch(() => undefined);
-  if (found === undefined) return undefined;
-  const reached = await new Promise<boolean>((resolve) => {
-    const socket = connect({ host: found.address, port: 443, timeout: OUTSIDE_DEADLINE_MS });
-    const finish = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => finish(true));
-    socket.once('timeout', () => finish(false));
-    socket.once('error', () => finish(false));
-  });
-  return reached ? { host: OUTSIDE_HOST, ip: found.address } : undefined;
 }
 
 async function writeReports(found: readonly Result[]): Promise<void> {

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type OwnedAtoll, startAtoll } from './atoll.ts';
 import { countHost, type HostCount, processesOf } from './host-count.ts';
+import { findOutside } from './outside.ts';
 import { PlainApi, type Sandbox } from './plain-http.ts';
 
 const KILLS = 6;
@@ -66,9 +67,11 @@ test('sandboxes keep running through a crash of the server and are adopted again
     `cat /home/user/file; kill -0 ${pid} && echo runs; test $(wc -l < /home/user/count) -gt 5 && echo counted`,
   );
   assert.equal(seen.stdout, 'before\nruns\ncounted\n');
+  const outside = await findOutside();
+  assert.ok(outside, 'this machine reaches no public host');
   const denied = await api().run(
     sandbox,
-    "timeout 3 bash -c 'exec 3<>/dev/tcp/pypi.org/443' 2>/dev/null && echo open || echo closed",
+    `timeout 3 bash -c 'exec 3<>/dev/tcp/${outside.ip}/443' 2>/dev/null && echo open || echo closed`,
   );
   assert.equal(denied.stdout, 'closed\n', 'its network rules are still in force');
   await api().kill(sandbox);

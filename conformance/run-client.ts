@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { type AddressForm, pointAt } from './address-form.ts';
 import type { Atoll } from './atoll.ts';
 import type { Client } from './clients.ts';
+import type { Outside } from './outside.ts';
 
 /** All operations of one client in one address form; a driver that hangs beyond this is ended. */
 const RUN_DEADLINE_MS = 4 * 60_000;
@@ -19,12 +20,6 @@ export interface Result {
   readonly status: Status;
   readonly reason?: string;
   readonly ms?: number;
-}
-
-/** Something outside that this machine reaches, for the rows about egress. */
-export interface Outside {
-  readonly host: string;
-  readonly ip: string;
 }
 
 interface Request {
