@@ -69,6 +69,12 @@ export const ERROR_CATALOGUE = {
     retry: false,
     remedy: 'The host is overloaded: look at its CPU, memory and disk.',
   },
+  database_unavailable: {
+    status: 503,
+    fault: 'system',
+    retry: false,
+    remedy: 'Start the database that `atoll doctor` names under databaseUrl, or correct the setting.',
+  },
   disk_full: { status: 507, fault: 'system', retry: false, remedy: 'Free space on the disk that the message names.' },
   shutting_down: {
     status: 503,

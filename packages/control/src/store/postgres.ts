@@ -1,3 +1,4 @@
+import { AtollError } from '@atoll/contract';
 import { type Dialect, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { Logger } from 'pino';
@@ -20,7 +21,18 @@ export function postgresDialect(url: string, logger: Logger): Dialect {
   });
   // An idle connection that breaks is replaced by the pool; without a listener the error would end the process.
   pool.on('error', (error) => logger.warn({ err: error }, 'a database connection broke'));
-  return new PostgresDialect({ pool });
+  return new PostgresDialect({
+    pool: {
+      options: pool.options,
+      connect: () => pool.connect().catch((error: unknown) => Promise.reject(unavailable(error))),
+      end: () => pool.end(),
+    },
+  });
+}
+
+function unavailable(cause: unknown): AtollError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new AtollError('database_unavailable', `The database cannot be reached: ${reason}.`, { cause });
 }
 
 // Our 64-bit columns hold milliseconds and counts, all far below 2^53.

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { newSandboxId } from '@atoll/contract';
+import { AtollError, newSandboxId } from '@atoll/contract';
 import { pino } from 'pino';
 import { keyRecord } from '../auth/secrets.ts';
 import type { SandboxRecord } from '../sandboxes/record.ts';
@@ -290,6 +290,11 @@ describe('the store on PostgreSQL', { skip: programs === undefined ? POSTGRES_MI
       await atoll.close();
     }
   });
+});
+
+test('a database that is not there is told apart from other failures', async () => {
+  const unreachable = openStore({ url: 'postgres://atoll@127.0.0.1:1/none', logger });
+  await assert.rejects(unreachable, (error) => error instanceof AtollError && error.code === 'database_unavailable');
 });
 
 test('an address that names no database we know is refused by name', async () => {
