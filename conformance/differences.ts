@@ -57,4 +57,35 @@ export const DIFFERENCES: readonly Difference[] = [
       'Private ranges, the host, link-local and metadata addresses and other sandboxes are denied, also to `allowOut`, unless a setting opens a range.',
     why: 'A sandbox must not reach what the host can reach only because it is on the inside.',
   },
+  {
+    what: 'gRPC and gRPC-Web to envd',
+    atoll: 'Answered 415; the Connect protocol, JSON and binary, is served.',
+    why: 'No official client uses them.',
+  },
+  {
+    what: 'Credentials on a sandbox’s own ports',
+    atoll:
+      'The traffic token is never passed on. `X-Access-Token` is dropped when it is this sandbox’s and the port is neither 49983 nor 49999; API keys of our form and access tokens are dropped always.',
+    why: 'Clients send them along to every port; a program in the sandbox has no business with them.',
+  },
+  {
+    what: 'Error pages of the proxy',
+    atoll: 'Carry CORS fields and `Should-Retry`; a 400 has a second line with advice.',
+    why: 'A page in a browser can read why a sandbox does not answer.',
+  },
+  {
+    what: '`/tmp` in a sandbox',
+    atoll: 'On the sandbox’s disk, not in memory.',
+    why: 'The disk limit holds for it, and it takes no memory.',
+  },
+  {
+    what: 'Number of processors that a program sees',
+    atoll: 'At least 2, also with `cpuCount: 1`; the CPU time it gets is exact.',
+    why: 'gVisor shows no fewer.',
+  },
+  {
+    what: 'Compressed downloads',
+    atoll: 'A file over 64 KiB is compressed only when a sample of it shrinks by a tenth.',
+    why: 'Compressing what does not shrink costs most of the speed.',
+  },
 ];
