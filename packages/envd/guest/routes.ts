@@ -4,30 +4,29 @@ import { EnvdError } from './errors.ts';
 import { compose } from './files/compose.ts';
 import { download } from './files/download.ts';
 import { upload } from './files/upload.ts';
-import { filesystemMethods } from './filesystem/service.ts';
-import type { LogRing } from './logs.ts';
-import type { ProcessTable } from './process/process-table.ts';
-import { processMethods } from './process/service.ts';
 import { discardBody } from './request-body.ts';
-import { serveCall } from './rpc/serve.ts';
 import { init } from './sandbox/init.ts';
 import { ResourceMeter } from './sandbox/metrics.ts';
-import type { Settings } from './settings.ts';
+import type { CallHandler, Parts } from './services.ts';
 
 type Route = (request: Request, query: URLSearchParams) => Response | Promise<Response>;
 
-export interface Parts {
-  readonly settings: Settings;
-  readonly processes: ProcessTable;
-  readonly logs: LogRing;
-}
-
 const NO_STORE = { 'cache-control': 'no-store' };
 
+/** `/package.Service/Method`, as calls with protobuf messages are addressed. */
+const CALL_PATH = /^\/\w+\.\w+\//;
+
 /** Everything envd answers: one function from request to response that never throws. */
-export function createHandler({ settings, processes, logs }: Parts): (request: Request) => Promise<Response> {
+export function createHandler(parts: Parts): (request: Request) => Promise<Response> {
+  const { settings, logs } = parts;
   const meter = new ResourceMeter();
-  const calls = new Map([...processMethods(processes, settings, logs), ...filesystemMethods(settings)]);
+  // Loaded by the first call: the message types take more time to set up than all the rest of envd, and whoever starts
+  // a sandbox waits for the rest only. Guests of the pool and memory images have it behind them.
+  let services: Promise<CallHandler> | undefined;
+  const loadServices = () => {
+    services ??= import('./services.ts').then(({ openServices }) => openServices(parts));
+    return services;
+  };
   const routes = new Map<string, Route>([
     ['GET /health', () => new Response(null, { status: 204, headers: NO_STORE })],
     ['GET /metrics', () => Response.json(meter.read(), { headers: NO_STORE })],
@@ -50,10 +49,12 @@ export function createHandler({ settings, processes, logs }: Parts): (request: R
     if (preflight !== undefined) return preflight;
     const url = new URL(request.url);
     checkAccess(request, url.pathname, settings);
-    const call = calls.get(url.pathname);
-    if (call !== undefined) {
-      settings.lastRequestAt = performance.now();
-      return serveCall(call, request);
+    if (CALL_PATH.test(url.pathname)) {
+      const answered = (await loadServices())(url.pathname, request);
+      if (answered !== undefined) {
+        settings.lastRequestAt = performance.now();
+        return answered;
+      }
     }
     const route = routes.get(`${request.method} ${url.pathname}`);
     if (route !== undefined) return route(request, url.searchParams);
