@@ -2,7 +2,6 @@ import { ENVD_PORT } from '@atoll/contract';
 import { EnvdError } from './errors.ts';
 import { LogRing } from './logs.ts';
 import { dropAmbientCapabilities } from './native/credentials.ts';
-import { LoopbackRelay } from './ports/loopback-relay.ts';
 import { ProcessTable } from './process/process-table.ts';
 import { createHandler, errorAnswer } from './routes.ts';
 import { reapOrphans } from './sandbox/reaper.ts';
@@ -18,7 +17,7 @@ const processes = new ProcessTable();
 dropAmbientCapabilities();
 if (process.pid === 1) reapOrphans((pid) => processes.isChild(pid));
 
-const handler = createHandler({ settings, processes, logs });
+const handler = createHandler({ port, settings, processes, logs });
 Bun.serve({
   port,
   hostname: '0.0.0.0',
@@ -29,7 +28,6 @@ Bun.serve({
   fetch: handler,
   error: (error) => errorAnswer(EnvdError.from(error)),
 });
-new LoopbackRelay(port, () => settings.lastRequestAt, logs);
 
 // A fault in one request must not end the sandbox.
 process.on('uncaughtException', (error) => logs.add('error', 'envd', error.message, { stack: error.stack ?? '' }));

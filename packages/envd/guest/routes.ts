@@ -1,9 +1,6 @@
 import { checkAccess, checkFileAccess } from './access.ts';
 import { allowOrigin, preflightAnswer } from './cors.ts';
 import { EnvdError } from './errors.ts';
-import { compose } from './files/compose.ts';
-import { download } from './files/download.ts';
-import { upload } from './files/upload.ts';
 import { discardBody } from './request-body.ts';
 import { init } from './sandbox/init.ts';
 import { ResourceMeter } from './sandbox/metrics.ts';
@@ -33,9 +30,22 @@ export function createHandler(parts: Parts): (request: Request) => Promise<Respo
     ['GET /envs', () => Response.json({ ...settings.envVars, ...settings.identityEnv }, { headers: NO_STORE })],
     ['GET /logs', (_, query) => Response.json(logs.read(cursorOf(query)), { headers: NO_STORE })],
     ['POST /init', (request) => init(request, settings, logs)],
-    ['GET /files', (request, query) => withFileAccess(request, query, () => download(request, query, settings))],
-    ['POST /files', (request, query) => withFileAccess(request, query, () => upload(request, query, settings))],
-    ['POST /files/compose', (request) => compose(request, settings)],
+    // Loaded by the first request, like the services.
+    [
+      'GET /files',
+      (request, query) =>
+        withFileAccess(request, query, async () =>
+          (await import('./files/download.ts')).download(request, query, settings),
+        ),
+    ],
+    [
+      'POST /files',
+      (request, query) =>
+        withFileAccess(request, query, async () =>
+          (await import('./files/upload.ts')).upload(request, query, settings),
+        ),
+    ],
+    ['POST /files/compose', async (request) => (await import('./files/compose.ts')).compose(request, settings)],
   ]);
   const knownPaths = new Set([...routes.keys()].map((route) => route.slice(route.indexOf(' ') + 1)));
 

@@ -1,5 +1,6 @@
 import { filesystemMethods } from './filesystem/service.ts';
 import type { LogRing } from './logs.ts';
+import { LoopbackRelay } from './ports/loopback-relay.ts';
 import type { ProcessTable } from './process/process-table.ts';
 import { processMethods } from './process/service.ts';
 import { serveCall } from './rpc/serve.ts';
@@ -10,6 +11,8 @@ export type CallHandler = (path: string, request: Request) => Promise<Response> 
 
 /** What the services work on. */
 export interface Parts {
+  /** envd's own. */
+  readonly port: number;
   readonly settings: Settings;
   readonly processes: ProcessTable;
   readonly logs: LogRing;
@@ -19,7 +22,9 @@ export interface Parts {
  * The services that are called with protobuf messages. Imported by the first call only, because what this module imports
  * would be most of envd's start.
  */
-export function openServices({ settings, processes, logs }: Parts): CallHandler {
+export function openServices({ port, settings, processes, logs }: Parts): CallHandler {
+  // Whatever listens in the sandbox was started by a call.
+  new LoopbackRelay(port, () => settings.lastRequestAt, logs);
   const methods = new Map([...processMethods(processes, settings, logs), ...filesystemMethods(settings)]);
   return (path, request) => {
     const method = methods.get(path);
