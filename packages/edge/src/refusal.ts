@@ -53,7 +53,7 @@ export const sandboxNotFound = (sandboxId: string): Refusal =>
     details: { sandboxId },
     advice: [
       'It may have reached its deadline, been killed or paused, or never existed.',
-      'List what runs with `atoll sandbox list`, or create a new sandbox and use its address.',
+      'List what runs with `atoll ps`, or create a new sandbox and use its address.',
     ],
   });
 
