@@ -35,8 +35,6 @@ chmod 0777 "$root/code"
 chmod 1777 "$root/tmp"
 chmod -R a+rwX "$root/usr/local"
 find "$root/usr/local" -type d -exec chmod 0777 {} +
-: >"$root/.e2b"
-chmod 0666 "$root/.e2b"
 
 # 6. What every sandbox gets of its own, and what only costs space.
 : >"$root/etc/machine-id"

@@ -15,19 +15,21 @@ describe('the files that tell a guest who it is', () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  const files = identityFiles({ hostname: 'isandbox', gateway: '169.254.0.1' });
+  const identity = { hostname: 'isandbox', gateway: '169.254.0.1', templateId: 'base', buildId: 'b1' };
+  const files = identityFiles(identity);
 
   it('are readable by all and name the host and its resolver', async () => {
     await writeIdentityFiles(rootfs, files);
     assert.equal(await readFile(join(rootfs, 'etc/hostname'), 'utf8'), 'isandbox\n');
     assert.match(await readFile(join(rootfs, 'etc/hosts'), 'utf8'), /^127\.0\.1\.1 isandbox$/m);
     assert.equal(await readFile(join(rootfs, 'etc/resolv.conf'), 'utf8'), 'nameserver 169.254.0.1\n');
+    assert.match(await readFile(join(rootfs, '.e2b'), 'utf8'), /^TEMPLATE_ID=base\nBUILD_ID=b1$/m);
     assert.equal((await stat(join(rootfs, 'etc/hostname'))).mode & 0o777, 0o644);
   });
 
   it('differ in their machine id', () => {
-    const other = identityFiles({ hostname: 'isandbox', gateway: '169.254.0.1' });
-    assert.notEqual(files['machine-id'], other['machine-id']);
+    const other = identityFiles(identity);
+    assert.notEqual(files['etc/machine-id'], other['etc/machine-id']);
   });
 
   it('replace a link of the template instead of following it', async () => {

@@ -8,22 +8,29 @@ export function hostnameOf(sandboxId: string): string {
   return sandboxId;
 }
 
-/** What tells one guest from another in its `/etc`: names, resolver, machine id. Path below `/etc` -> content. */
+/**
+ * What tells one guest from another, and what it was made from: names, resolver, machine id, template. Path below the
+ * root -> content.
+ */
 export function identityFiles(identity: {
   readonly hostname: string;
   readonly gateway: string;
+  readonly templateId: string;
+  readonly buildId: string;
 }): Readonly<Record<string, string>> {
   return {
-    hostname: `${identity.hostname}\n`,
+    // Three names, two things: the oldest clients called a template an environment.
+    '.e2b': `ENV_ID=${identity.templateId}\nTEMPLATE_ID=${identity.templateId}\nBUILD_ID=${identity.buildId}\n`,
+    'etc/hostname': `${identity.hostname}\n`,
     // Without its own name in here, sudo and Python's servers wait seconds for DNS.
-    hosts: `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 ${identity.hostname}\n`,
-    'resolv.conf': `nameserver ${identity.gateway}\n`,
-    'machine-id': `${randomBytes(16).toString('hex')}\n`,
+    'etc/hosts': `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 ${identity.hostname}\n`,
+    'etc/resolv.conf': `nameserver ${identity.gateway}\n`,
+    'etc/machine-id': `${randomBytes(16).toString('hex')}\n`,
   };
 }
 
 /**
- * Writes files into the `/etc` of a guest that does not run, owned by root. The tree comes from a template, so nothing
+ * Writes files into the root and the `/etc` of a guest that does not run, owned by root. The tree comes from a template, so nothing
  * in it is trusted: no link is followed, a link that has one of the names is replaced.
  */
 export async function writeIdentityFiles(rootfs: string, files: Readonly<Record<string, string>>): Promise<void> {
@@ -37,7 +44,7 @@ export async function writeIdentityFiles(rootfs: string, files: Readonly<Record<
   await Promise.all(
     Object.entries(files).map(async ([name, content]) => {
       // `wx` never opens what is there, neither file nor link; renaming replaces a link, it does not follow it.
-      const partial = join(etc, `.${name}.${randomBytes(6).toString('hex')}`);
+      const partial = join(rootfs, `${name}.${randomBytes(6).toString('hex')}`);
       const file = await open(partial, 'wx', 0o644);
       try {
         await file.writeFile(content);
@@ -45,7 +52,7 @@ export async function writeIdentityFiles(rootfs: string, files: Readonly<Record<
       } finally {
         await file.close();
       }
-      await rename(partial, join(etc, name));
+      await rename(partial, join(rootfs, name));
     }),
   );
 }

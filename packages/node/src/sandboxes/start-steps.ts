@@ -82,7 +82,10 @@ export function startOperations(parts: NodeParts): StartOperations {
   const writeIdentity: Step<StartContext> = {
     name: 'identity',
     async act(context) {
-      const files = identityFiles({ hostname: hostnameOf(context.subject), gateway: slotOf(context).gateway });
+      const { subject, build } = context;
+      const { templateId, buildId } = build;
+      const { gateway } = slotOf(context);
+      const files = identityFiles({ hostname: hostnameOf(subject), gateway, templateId, buildId });
       await writeIdentityFiles(diskOf(context).rootfs, files);
     },
   };
