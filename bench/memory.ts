@@ -12,26 +12,27 @@ const CHARGES = [
 ] as const;
 
 /**
- * Memory of every sandbox on the host, with 20 of them alive and idle, counted twice. PSS shares every page among the
- * processes that map it, but a kernel that does not count the mappings of each page (CONFIG_NO_PAGE_MAPCOUNT) estimates
- * that for the pages of large folios, too high for guests, whose memory several processes map. What the kernel charges
- * to the control group is exact, but includes the kernel's own memory and files that this sandbox was the first to read.
+ * Memory of every sandbox on the host, with 20 of them alive and idle, counted twice: PSS shares every page among the
+ * address spaces that map it; what the kernel charges to the control group includes the kernel's own memory and the
+ * files that this sandbox was the first to read, but nothing that others read before.
  */
 export async function memory(bench: Bench): Promise<void> {
   const sandboxes = await Promise.all(Array.from({ length: ALIVE }, () => bench.client.create()));
   try {
     await Promise.all(sandboxes.map((sandbox) => bench.client.run(sandbox, 'true')));
     await bench.poolFull();
-    const bySandbox = new Map(sandboxes.map((sandbox) => [sandbox.id, 0]));
+    const spaces = new Map(sandboxes.map(({ id }) => [id, new Set<string>()]));
     for (const pid of await readdir('/proc')) {
       if (!/^\d+$/.test(pid)) continue;
       const [cgroup, commandLine] = await Promise.all([text(`/proc/${pid}/cgroup`), text(`/proc/${pid}/cmdline`)]);
       const owner = sandboxes.find(({ id }) => cgroup.includes(id) || commandLine.includes(id));
-      if (owner === undefined) continue;
-      const kib = /^Pss:\s+(\d+) kB$/m.exec(await text(`/proc/${pid}/smaps_rollup`))?.[1];
-      bySandbox.set(owner.id, (bySandbox.get(owner.id) ?? 0) + Number(kib ?? 0) / 1_024);
+      // A guest program is several processes on the host with one address space, of which each shows all the memory.
+      if (owner !== undefined) spaces.get(owner.id)?.add(await text(`/proc/${pid}/smaps_rollup`));
     }
-    const value = distribution([...bySandbox.values()]);
+    const bySandbox = [...spaces.values()].map((rollups) =>
+      [...rollups].reduce((sum, rollup) => sum + Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) / 1_024, 0),
+    );
+    const value = distribution(bySandbox);
     bench.report({ name: `memory of an idle sandbox (PSS), ${ALIVE} alive`, unit: 'MiB', value, aim: '<= 20 MB' });
     const charges = await Promise.all(sandboxes.map(({ id }) => chargedMiB(id)));
     const charged = distribution(charges.filter((charge) => charge !== undefined));
