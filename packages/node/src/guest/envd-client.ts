@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { AtollError, ENVD_PORT } from '@atoll/contract';
 
 /**
@@ -8,7 +9,7 @@ import { AtollError, ENVD_PORT } from '@atoll/contract';
 const CONNECT_DEADLINE_MS = 40;
 
 /** Pause between two attempts to reach a guest that is starting, in milliseconds: it refuses connections until envd listens. */
-const RETRY_PAUSE_MS = 3;
+const RETRY_PAUSE_MS = 5;
 
 /** How long envd may take to answer a request it has accepted, in milliseconds. */
 const ANSWER_DEADLINE_MS = 5_000;
@@ -47,8 +48,28 @@ class UnreachableError extends Error {}
 
 /** Waits until envd answers its health check. Throws when the signal aborts before. */
 export async function waitUntilHealthy(address: string, signal: AbortSignal): Promise<void> {
+  // Knocking costs less than half of what a request costs, and a guest that boots is knocked at a dozen times.
+  while (!(await accepts(address))) {
+    signal.throwIfAborted();
+    await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+  }
   const answer = await askWhileStarting(address, { method: 'GET', path: '/health' }, signal);
   if (answer.status !== 204) throw unexpected('GET /health', answer);
+}
+
+/** Whether something accepts connections at envd's port. */
+function accepts(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port: ENVD_PORT });
+    const finish = (accepted: boolean) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(accepted);
+    };
+    const timer = setTimeout(() => finish(false), CONNECT_DEADLINE_MS);
+    socket.once('connect', () => finish(true));
+    socket.once('error', () => finish(false));
+  });
 }
 
 /** Tells envd who it is now. Tries again while the guest is not reachable yet; envd refuses nothing twice. */
