@@ -41,7 +41,7 @@ export interface StartOperations {
   readonly assign: Operation<StartContext>;
   /** The guest whose memory becomes a build's. */
   readonly model: Operation<StartContext>;
-  /** A guest for measuring: started as for a create, told nothing. */
+  /** A guest for measuring: started as for a create and given a first command. */
   readonly trial: Operation<StartContext>;
 }
 
@@ -201,7 +201,8 @@ export function startOperations(parts: NodeParts): StartOperations {
     fill: { name: 'fill', steps: [...place, ...run, warmUp, freeze] },
     assign: { name: 'assign', steps: [take, writeManifestOfOwner(writeManifest), applyEgress, thaw, initialise] },
     model: { name: 'model', steps: [...place, ...run, warmUp] },
-    trial: { name: 'trial', steps: [...place, ...run] },
+    // To the first command: a restored guest has loaded for it what a booted one still has to.
+    trial: { name: 'trial', steps: [...place, ...run, warmUp] },
   };
 }
 
