@@ -138,6 +138,7 @@ export function startOperations(parts: NodeParts): StartOperations {
       const { address } = slotOf(context);
       const identity = {
         sandboxId: subject,
+        templateId: build.templateId,
         hostname: hostnameOf(subject),
         defaultUser: build.user,
         defaultWorkdir: build.workdir,
