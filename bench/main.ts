@@ -92,11 +92,11 @@ async function runOn(atoll: OwnedAtoll, poolSize: number, names: readonly string
   }
 }
 
-/** Seen from outside: as many frozen sandboxes as the pool is large, but for the one that is kept awake. */
+/** Seen from outside: as many frozen sandboxes as the pool is large. */
 async function poolFull(atoll: OwnedAtoll, poolSize: number): Promise<void> {
   if (poolSize === 0) return;
   const end = Date.now() + POOL_DEADLINE_MS;
-  while ((await countFrozen(atoll.instance)) < poolSize - 1) {
+  while ((await countFrozen(atoll.instance)) < poolSize) {
     if (Date.now() > end) throw new Error(`the pool was not full within ${POOL_DEADLINE_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, POOL_STEP_MS));
   }

@@ -11,27 +11,17 @@ const OWN_ADDRESS = '127.0.1.1';
 const TRUST_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 const ADDED_CERTIFICATES = '/usr/local/share/ca-certificates/e2b-ca.crt';
 
-/** What was written before. A client waits while a sandbox takes its identity, most of which a ready guest has already. */
-const written = new Map<string, string>();
-let hostNamed: string | undefined;
-
 /** Files by which programs in the guest recognise the sandbox: `.E2B_SANDBOX` and the like. */
 export function writeIdentityFiles(identity: Readonly<Record<string, string>>): void {
-  if (written.size === 0) mkdirSync(IDENTITY_DIRECTORY, { recursive: true });
-  for (const [name, content] of Object.entries(identity)) {
-    if (written.get(name) === content) continue;
-    writeFileSync(`${IDENTITY_DIRECTORY}/.${name}`, content);
-    written.set(name, content);
-  }
+  mkdirSync(IDENTITY_DIRECTORY, { recursive: true });
+  for (const [name, content] of Object.entries(identity)) writeFileSync(`${IDENTITY_DIRECTORY}/.${name}`, content);
 }
 
 /** Gives the guest a host name that it can also resolve: sudo waits for DNS otherwise. */
 export function nameHost(name: string): void {
-  if (hostNamed === name) return;
   setHostsEntry(OWN_ADDRESS, name);
   if (readIfThere('/etc/hostname').trim() !== name) writeFileSync('/etc/hostname', `${name}\n`);
   setHostname(name);
-  hostNamed = name;
 }
 
 /** Makes the one line of an address in /etc/hosts say this name. A line with the name already there is left alone. */

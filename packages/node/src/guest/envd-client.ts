@@ -84,7 +84,7 @@ export async function initEnvd(address: string, init: EnvdInit, signal: AbortSig
  */
 export async function warmUpEnvd(
   address: string,
-  init: Pick<EnvdInit, 'defaultUser' | 'defaultWorkdir' | 'sandboxId' | 'templateId' | 'hostname' | 'randomSeed'>,
+  init: Pick<EnvdInit, 'defaultUser' | 'defaultWorkdir' | 'sandboxId' | 'hostname' | 'randomSeed'>,
   signal: AbortSignal,
 ): Promise<void> {
   await postInit(address, init, signal);

@@ -26,10 +26,8 @@ interface HotShape {
 }
 
 /**
- * Ready, unassigned guests of the shapes that are asked for, frozen but for the next one of each shape: the first answer
- * after a thaw takes some 8 ms, which nobody waits for this way, and a guest that is awake and idle takes 0.2 % of a
- * core. They are made in the background with low priority and given up when memory is short or nobody asks any more. A
- * guest leaves the pool once and never comes back used.
+ * Ready, unassigned, frozen guests of the shapes that are asked for. They are made in the background with low priority
+ * and given up when memory is short or nobody asks any more. A guest leaves the pool once and never comes back used.
  */
 export class ReadyPool implements GuestSource {
   readonly #parts: NodeParts;
@@ -51,7 +49,6 @@ export class ReadyPool implements GuestSource {
   /** Begins to fill: with the shapes of the warm builds and those of guests that were taken over. */
   open(): void {
     for (const [, { guest }] of this.#parts.table.in('pooled')) this.#heat(guest.shape);
-    for (const { shape } of this.#shapes.values()) this.#wakeNext(shape);
     this.heatWarmBuilds();
     this.#review = setInterval(() => this.#track(this.#lookAround()), REVIEW_INTERVAL_MS);
   }
@@ -68,9 +65,11 @@ export class ReadyPool implements GuestSource {
 
   take(shape: Shape): ReadyGuest | undefined {
     this.#heat(shape);
-    const [guest, next] = this.#ready(shape);
-    if (next !== undefined) this.#thaw(next);
-    return guest;
+    const key = shapeKey(shape);
+    for (const [, { guest }] of this.#parts.table.in('pooled')) {
+      if (shapeKey(guest.shape) === key) return guest;
+    }
+    return undefined;
   }
 
   noteActivity(): void {
@@ -94,24 +93,6 @@ export class ReadyPool implements GuestSource {
     clearInterval(this.#review);
     clearTimeout(this.#wakeUp);
     await Promise.all(this.#work);
-  }
-
-  /** The guests of a shape in the order in which they are handed out. */
-  #ready(shape: Shape): ReadyGuest[] {
-    const key = shapeKey(shape);
-    return [...this.#parts.table.in('pooled')].flatMap(([, { guest }]) =>
-      shapeKey(guest.shape) === key ? [guest] : [],
-    );
-  }
-
-  #wakeNext(shape: Shape): void {
-    const [next] = this.#ready(shape);
-    if (next !== undefined) this.#thaw(next);
-  }
-
-  /** Failing does no harm: the guest is thawed, or found dead, when it is handed out. */
-  #thaw(guest: ReadyGuest): void {
-    this.#track(this.#parts.settings.runtime.thaw(guest.id).catch(() => undefined));
   }
 
   #heat(shape: Shape, warm = false): void {
@@ -142,10 +123,7 @@ export class ReadyPool implements GuestSource {
       return;
     }
     const filled = this.#lifecycle.fill(wanted.shape, this.#closing.signal).then(
-      () => {
-        this.#wakeNext(wanted.shape);
-        this.#wake(0);
-      },
+      () => this.#wake(0),
       (error: unknown) => {
         if (this.#closing.signal.aborted) return;
         settings.logger.warn({ err: error, ...wanted.shape }, 'The pool could not make a guest.');

@@ -138,7 +138,6 @@ export function startOperations(parts: NodeParts): StartOperations {
       const { address } = slotOf(context);
       const identity = {
         sandboxId: subject,
-        templateId: build.templateId,
         hostname: hostnameOf(subject),
         defaultUser: build.user,
         defaultWorkdir: build.workdir,
