@@ -83,10 +83,17 @@ export function processMethods(table: ProcessTable, settings: Settings, logs: Lo
   });
 }
 
+/**
+ * How long after its deadline a process is killed, in milliseconds: its stream has said `deadline_exceeded` by then.
+ * A client must not read of the kill instead.
+ */
+const KILL_AFTER_DEADLINE_MS = 50;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** The deadline of Start is the life of the process, whether or not its client is still there. */
 function killAt(process: ManagedProcess, timeoutMs: number | undefined): void {
   if (timeoutMs === undefined) return;
-  const timer = setTimeout(() => process.signal('SIGKILL'), timeoutMs);
+  const timer = setTimeout(() => process.signal('SIGKILL'), Math.min(timeoutMs + KILL_AFTER_DEADLINE_MS, MAX_TIMER_MS));
   void process.ended.then(() => clearTimeout(timer));
 }
 
