@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { AtollError, ERROR_CATALOGUE } from '@atoll/contract';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Logger } from 'pino';
@@ -46,14 +47,38 @@ export function makeApiServer(options: { logger: Logger; maxBodyBytes: number })
       ),
     );
   });
-  server.setErrorHandler((error, request, reply) => {
+  server.setErrorHandler(async (error, request, reply) => {
     const answer = fromFramework(error, maxBodyBytes);
+    if (answer.code === 'body_too_large') await dropBody(request.raw);
     if (ERROR_CATALOGUE[answer.code].fault === 'system') {
       logger.error({ err: answer, method: request.method, path: request.url.split('?', 1)[0] }, 'a request failed');
     }
     return sendError(reply, answer);
   });
   return server;
+}
+
+/** How much of a body that is refused is still read, in bytes, and for how long, in milliseconds. */
+const MAX_DROPPED_BYTES = 64 * 1024 * 1024;
+const DROP_DEADLINE_MS = 5_000;
+
+/** A client that is still sending when its connection is closed loses the answer; it gets to its end, within bounds. */
+function dropBody(body: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    const giveUp = setTimeout(resolve, DROP_DEADLINE_MS);
+    const over = (): void => {
+      clearTimeout(giveUp);
+      resolve();
+    };
+    if (body.readableEnded || body.destroyed) return over();
+    let bytes = 0;
+    body.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_DROPPED_BYTES) over();
+    });
+    for (const end of ['end', 'close', 'error']) body.once(end, over);
+    body.resume();
+  });
 }
 
 /** Bodies are JSON whatever their content type says; an empty one is no body. */
